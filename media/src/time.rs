@@ -1,0 +1,81 @@
+//! Points on the two clocks everything here lives by: the wall's (UTC) and the programme's (90 kHz).
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The rate of PTS, DTS and the PCR base, in ticks a second (ISO/IEC 13818-1, 2.4.2.1).
+pub const CLOCK_90K: u32 = 90_000;
+
+/// A point of UTC, in microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Utc(pub i64);
+
+impl Utc {
+    /// The wall clock's present reading.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(since.as_micros() as i64)
+    }
+
+    /// This point in ticks of `timescale` a second since 1970, rounded down.
+    pub fn ticks(self, timescale: u32) -> i64 {
+        (i128::from(self.0) * i128::from(timescale)).div_euclid(1_000_000) as i64
+    }
+
+    /// The point `ticks` of `timescale` a second after 1970.
+    pub fn from_ticks(ticks: i64, timescale: u32) -> Self {
+        Self((i128::from(ticks) * 1_000_000).div_euclid(i128::from(timescale.max(1))) as i64)
+    }
+
+    /// The point `by` later.
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0 + by.as_micros() as i64)
+    }
+
+    /// How long `self` is after `earlier`; zero when it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Utc {
+    /// ISO 8601 with milliseconds: `2026-11-22T12:51:21.480Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, micros) = (self.0.div_euclid(86_400_000_000), self.0.rem_euclid(86_400_000_000));
+        let (year, month, day) = civil_from_days(days);
+        let ms = micros / 1000;
+        let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", ms % 1000)
+    }
+}
+
+/// Year, month, day of a count of days since 1970-01-01 in the Gregorian calendar.
+// The era arithmetic of H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_prints_as_iso_8601() {
+        assert_eq!(Utc(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Utc(1_709_210_096_789_000).to_string(), "2024-02-29T12:34:56.789Z");
+    }
+
+    #[test]
+    fn ticks_round_trip_within_one_microsecond() {
+        let t = Utc(1_795_351_881_123_456);
+        assert!((Utc::from_ticks(t.ticks(90_000), 90_000).0 - t.0).abs() <= 12);
+    }
+}

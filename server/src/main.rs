@@ -1,0 +1,2 @@
+//! flambeau
+fn main() {}
