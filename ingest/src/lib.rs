@@ -1,1 +1,3 @@
 //! flambeau-ingest
+
+pub mod signal;
