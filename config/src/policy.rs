@@ -1,0 +1,224 @@
+//! Who may publish, pull and watch: pure look-ups, no I/O, deny by default.
+
+mod credentials;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flambeau_media::{BroadcasterId, ChannelId, FeedId};
+use ipnet::IpNet;
+
+use crate::schema::{Broadcaster, ChannelConfig, Config, Entitlement, FeedConfig, Mode};
+use crate::secret::Secret;
+
+pub use credentials::Credentials;
+
+/// The rights of a [`Config`], cheap to clone and to ask.
+#[derive(Debug, Clone)]
+pub struct Policy(Arc<Rights>);
+
+#[derive(Debug)]
+struct Rights {
+    mode: Mode,
+    feeds: HashMap<FeedId, FeedPolicy>,
+    channels: HashMap<ChannelId, ChannelConfig>,
+    broadcasters: HashMap<BroadcasterId, Broadcaster>,
+    entitlements: Vec<Entitlement>,
+}
+
+/// What a venue must bring to publish a Feed, and how far back the Feed reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedPolicy {
+    /// What people call it.
+    pub label: Option<String>,
+    /// The passphrase its venue encrypts with; None: in the clear.
+    pub passphrase: Option<Secret>,
+    /// The users that may publish it; empty: any.
+    pub users: Vec<String>,
+    /// The networks it may be published from; empty: any.
+    pub sources: Vec<IpNet>,
+    /// How far back its ring reaches.
+    pub history: Duration,
+    /// Most bytes its ring holds.
+    pub history_bytes: usize,
+}
+
+impl FeedPolicy {
+    /// Whether this user (`u=` of the Stream ID) may publish it.
+    pub fn allows_user(&self, user: Option<&str>) -> bool {
+        self.users.is_empty() || user.is_some_and(|user| self.users.iter().any(|allowed| allowed == user))
+    }
+
+    /// Whether it may be published from this address. An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn allows_source(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.sources.is_empty() || self.sources.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The right to pull a Feed over SRT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// Who pulls; None in lab mode.
+    pub broadcaster: Option<BroadcasterId>,
+    /// The passphrase the pull must be encrypted with; None: in the clear. The right holds only once the
+    /// handshake has shown that the puller knows it.
+    pub passphrase: Option<Secret>,
+}
+
+/// Why a request is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Denied {
+    /// It does not show who asks. The same whether what is asked for exists or not.
+    #[error("it is not known who asks: give the broadcaster's name and its passphrase or token")]
+    Unauthenticated,
+    /// The one who asks has no Entitlement to it. The same whether what is asked for exists or not.
+    #[error("no Entitlement covers it")]
+    Forbidden,
+    /// The one who asks would have the right, and there is no such thing.
+    #[error("there is none of that name")]
+    NotFound,
+}
+
+impl Policy {
+    /// The rights `config` grants.
+    pub fn new(config: &Config) -> Self {
+        let feed = |feed: &FeedConfig| {
+            (feed.id.clone(), FeedPolicy::new(feed, config.ingest.srt.passphrase.as_ref()))
+        };
+        Self(Arc::new(Rights {
+            mode: config.mode,
+            feeds: config.feeds.iter().map(feed).collect(),
+            channels: config.channels.iter().map(|c| (c.id.clone(), c.clone())).collect(),
+            broadcasters: config.broadcasters.iter().map(|b| (b.id.clone(), b.clone())).collect(),
+            entitlements: config.entitlements.clone(),
+        }))
+    }
+
+    /// What publishing the Feed asks for; None: there is no such Feed, reject it. In lab mode there is each.
+    pub fn feed(&self, id: &FeedId) -> Option<FeedPolicy> {
+        match self.0.mode {
+            Mode::Lab => Some(FeedPolicy::new(&FeedConfig::new(id.clone()), None)),
+            Mode::Configured => self.0.feeds.get(id).cloned(),
+        }
+    }
+
+    /// Whether `user` (`u=` of the Stream ID) may pull the Feed over SRT, and with which passphrase.
+    pub fn may_pull_feed(&self, user: Option<&str>, feed: &FeedId) -> Result<Pull, Denied> {
+        if self.0.mode == Mode::Lab {
+            return Ok(Pull { broadcaster: None, passphrase: None });
+        }
+        let broadcaster =
+            user.and_then(|user| self.0.broadcasters.get(user)).ok_or(Denied::Unauthenticated)?;
+        if !self.0.covers_feed(&broadcaster.id, feed) {
+            return Err(Denied::Forbidden);
+        }
+        if !self.0.feeds.contains_key(feed) {
+            return Err(Denied::NotFound);
+        }
+        Ok(Pull { broadcaster: Some(broadcaster.id.clone()), passphrase: broadcaster.passphrase.clone() })
+    }
+
+    /// Whether these credentials open the Channel over HTTP, and whose they are. A public Channel asks for none;
+    /// right ones still name the broadcaster. Nobody without right credentials learns which Channels there are.
+    pub fn may_watch_channel(
+        &self,
+        credentials: Option<&Credentials>,
+        channel: &ChannelId,
+    ) -> Result<Option<BroadcasterId>, Denied> {
+        if self.0.mode == Mode::Lab {
+            return Ok(None);
+        }
+        let found = self.0.channels.get(channel);
+        let broadcaster = credentials.and_then(|credentials| self.0.authenticate(credentials));
+        if found.is_some_and(|channel| channel.public) {
+            return Ok(broadcaster.cloned());
+        }
+        let broadcaster = broadcaster.ok_or(Denied::Unauthenticated)?;
+        if !self.0.covers_channel(broadcaster, channel, found.map(|channel| &channel.feed)) {
+            return Err(Denied::Forbidden);
+        }
+        match found {
+            Some(_) => Ok(Some(broadcaster.clone())),
+            None => Err(Denied::NotFound),
+        }
+    }
+
+    /// The broadcaster of that name.
+    pub fn broadcaster(&self, name: &str) -> Option<&Broadcaster> {
+        self.0.broadcasters.get(name)
+    }
+
+    /// The Channels to package of the Feed, in order of name. In lab mode: one of the same id.
+    pub fn channels_of(&self, feed: &FeedId) -> Vec<ChannelConfig> {
+        if self.0.mode == Mode::Lab {
+            // A FeedId and a ChannelId keep the same rules.
+            let id = feed.as_str().parse::<ChannelId>();
+            return id.into_iter().map(|id| ChannelConfig::new(id, feed.clone())).collect();
+        }
+        let mut channels: Vec<_> = self.0.channels.values().filter(|c| c.feed == *feed).cloned().collect();
+        channels.sort_by(|a, b| a.id.cmp(&b.id));
+        channels
+    }
+}
+
+impl FeedPolicy {
+    /// The Feed's own passphrase goes before that of the listener.
+    fn new(feed: &FeedConfig, listener: Option<&Secret>) -> Self {
+        Self {
+            label: feed.label.clone(),
+            passphrase: feed.passphrase.as_ref().or(listener).cloned(),
+            users: feed.users.clone(),
+            sources: feed.sources.clone(),
+            history: feed.history,
+            history_bytes: feed.history_bytes,
+        }
+    }
+}
+
+impl Rights {
+    /// Whose credentials these are.
+    fn authenticate(&self, credentials: &Credentials) -> Option<&BroadcasterId> {
+        match credentials {
+            Credentials::Bearer(token) => {
+                // Each token is compared, so that the time taken does not tell which one was near.
+                let mut found = None;
+                for broadcaster in self.broadcasters.values() {
+                    if broadcaster.token.as_ref().is_some_and(|own| own == token) {
+                        found = Some(&broadcaster.id);
+                    }
+                }
+                found
+            }
+            Credentials::Basic { user, password } => {
+                let broadcaster = self.broadcasters.get(user.as_str())?;
+                let right = match &broadcaster.token {
+                    Some(token) => token == password,
+                    None => password.expose().is_empty(),
+                };
+                right.then_some(&broadcaster.id)
+            }
+        }
+    }
+
+    fn covers_feed(&self, broadcaster: &BroadcasterId, feed: &FeedId) -> bool {
+        self.held_by(broadcaster).any(|held| held.feeds.iter().any(|glob| glob.matches(feed.as_str())))
+    }
+
+    /// An Entitlement to a Feed covers the Channels made of it.
+    fn covers_channel(
+        &self,
+        broadcaster: &BroadcasterId,
+        channel: &ChannelId,
+        feed: Option<&FeedId>,
+    ) -> bool {
+        let by_name = |held: &Entitlement| held.channels.iter().any(|glob| glob.matches(channel.as_str()));
+        self.held_by(broadcaster).any(by_name) || feed.is_some_and(|feed| self.covers_feed(broadcaster, feed))
+    }
+
+    fn held_by<'a>(&'a self, broadcaster: &'a BroadcasterId) -> impl Iterator<Item = &'a Entitlement> {
+        self.entitlements.iter().filter(|held| held.broadcaster.covers(broadcaster))
+    }
+}

@@ -1,0 +1,310 @@
+//! The sections that say how the node runs: `[ingest.srt]` to `[drain]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::secret::Secret;
+use crate::units::{BitRate, bytes, duration, text};
+
+/// `[ingest]`: one section per contribution protocol.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// SRT from the venues.
+    pub srt: IngestSrt,
+}
+
+/// `[ingest.srt]`: the port venues publish to over SRT.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct IngestSrt {
+    /// UDP address and port venues call.
+    #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "text::Address")]
+    pub listen: SocketAddr,
+    /// Least receive latency: how long a lost packet may still be sent again. The longer of this and the
+    /// venue's own wish holds. Four times the round trip is a good value.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["20ms", "30s"]))]
+    pub latency: Duration,
+    /// Passphrase of every Feed that has none of its own. Without either a venue publishes in the clear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::secret::Passphrase>")]
+    pub passphrase: Option<Secret>,
+    /// Length of the AES key in bytes, where this side chooses it: as a caller. A venue that calls chooses its own.
+    #[serde(serialize_with = "KeyLength::serialize_bytes")]
+    pub key_length: KeyLength,
+    /// Most Sessions of venues at a time; a further one is rejected.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sessions_max: usize,
+    /// Silence after which a venue's Session is dead.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["1s", "5m"]))]
+    pub idle_timeout: Duration,
+    /// How long a Feed and its readers wait for a venue that went away.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["0s", "1h"]))]
+    pub reconnect_grace: Duration,
+}
+
+impl Default for IngestSrt {
+    fn default() -> Self {
+        Self {
+            listen: any(9000),
+            latency: Duration::from_millis(120),
+            passphrase: None,
+            key_length: KeyLength::default(),
+            sessions_max: 1000,
+            idle_timeout: Duration::from_secs(5),
+            reconnect_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The length of an AES key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyLength {
+    /// AES-128.
+    #[default]
+    Aes128,
+    /// AES-192.
+    Aes192,
+    /// AES-256.
+    Aes256,
+}
+
+impl KeyLength {
+    /// The length in bytes: 16, 24 or 32.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes192 => 24,
+            Self::Aes256 => 32,
+        }
+    }
+
+    /// The key length of that many bytes.
+    pub fn from_bytes(bytes: usize) -> Option<Self> {
+        [Self::Aes128, Self::Aes192, Self::Aes256].into_iter().find(|length| length.bytes() == bytes)
+    }
+
+    fn serialize_bytes<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.bytes() as u64)
+    }
+}
+
+impl JsonSchema for KeyLength {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "KeyLength".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "enum": [16, 24, 32] })
+    }
+}
+
+/// `[edge]`: one section per delivery protocol.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Edge {
+    /// SRT to the broadcasters.
+    pub srt: EdgeSrt,
+    /// HLS and DASH to the players.
+    pub http: EdgeHttp,
+}
+
+/// `[edge.srt]`: the port broadcasters pull from over SRT.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct EdgeSrt {
+    /// UDP address and port broadcasters call.
+    #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "text::Address")]
+    pub listen: SocketAddr,
+    /// Least latency: how long a lost packet may still be sent again. The longer of this and the
+    /// broadcaster's own wish holds. Four times the round trip is a good value.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["20ms", "30s"]))]
+    pub latency: Duration,
+    /// How long a pull of a Feed that is not there yet is kept waiting before it is rejected; `0s` rejects at once.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["0s", "1h"]))]
+    pub wait_for_feed: Duration,
+    /// Allowance for retransmission over the rate of the Feed, in percent.
+    #[schemars(range(min = 5, max = 100))]
+    pub overhead_percent: u32,
+    /// Most that one Session sends, retransmission included. Without it: the Feed's rate and the allowance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-range" = ["100kb/s", "100Gb/s"]))]
+    pub bandwidth_max: Option<BitRate>,
+    /// Most Sessions of broadcasters at a time; a further one is rejected.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sessions_max: usize,
+    /// Silence after which a broadcaster's Session is dead.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["1s", "5m"]))]
+    pub idle_timeout: Duration,
+}
+
+impl Default for EdgeSrt {
+    fn default() -> Self {
+        Self {
+            listen: any(9001),
+            latency: Duration::from_millis(120),
+            wait_for_feed: Duration::from_secs(30),
+            overhead_percent: 25,
+            bandwidth_max: None,
+            sessions_max: 2000,
+            idle_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// `[edge.http]`: the port players fetch HLS and DASH from.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct EdgeHttp {
+    /// TCP address and port players connect to.
+    #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "text::Address")]
+    pub listen: SocketAddr,
+    /// Most connections at a time; a further one is closed.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub connections_max: usize,
+    /// Most connections of one address at a time.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub connections_per_address_max: usize,
+    /// Longest request head.
+    #[serde(serialize_with = "bytes::serialize")]
+    #[schemars(with = "bytes::Text", extend("x-range" = ["8KiB", "1MiB"]))]
+    pub header_bytes_max: usize,
+    /// Longest time a client may take over its request head.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["100ms", "5m"]))]
+    pub header_timeout: Duration,
+    /// Longest pause between two requests of a connection.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["1s", "1h"]))]
+    pub idle_timeout: Duration,
+    /// Longest time a client may accept no byte of a response.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["1s", "1h"]))]
+    pub write_timeout: Duration,
+    /// Origins whose pages may fetch (CORS): `https://player.example`, or `*` for any.
+    #[schemars(with = "Vec<text::Origin>")]
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for EdgeHttp {
+    fn default() -> Self {
+        Self {
+            listen: any(8080),
+            connections_max: 10_000,
+            connections_per_address_max: 512,
+            header_bytes_max: 16 * 1024,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(20),
+            cors_origins: vec!["*".into()],
+        }
+    }
+}
+
+/// `[packager]`: how a Feed is cut.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Packager {
+    /// Length of a Part: the step in which players advance. Shorter is less latency and more requests.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["40ms", "5s"]))]
+    pub part: Duration,
+    /// Length of a Segment. The encoder's key frames must come at least this often.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["500ms", "30s"]))]
+    pub segment: Duration,
+    /// How far back players can seek. Memory grows with it.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["2s", "12h"]))]
+    pub window: Duration,
+}
+
+impl Default for Packager {
+    fn default() -> Self {
+        Self {
+            part: Duration::from_millis(200),
+            segment: Duration::from_secs(2),
+            window: Duration::from_secs(60),
+        }
+    }
+}
+
+/// `[admin]`: metrics and health.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Admin {
+    /// TCP address and port of `/metrics`, `/healthz`, `/readyz` and `/api/v1`. Loopback only: it asks nobody
+    /// who they are.
+    #[serde(serialize_with = "text::serialize")]
+    #[schemars(with = "text::Address")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
+    }
+}
+
+/// `[log]`: what is logged, and how.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Log {
+    /// `human` for a terminal, `json` for a collector.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace` or `off`; or one per module, as
+    /// `info,flambeau_srt=debug`. `--log-level` and `RUST_LOG` go before it.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), level: "info".into() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// For eyes: one compact line, in colour on a terminal.
+    #[default]
+    Human,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// `[drain]`: how the process ends.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Drain {
+    /// How long Sessions may go on after SIGTERM or Ctrl-C before they are cut.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["0s", "1h"]))]
+    pub grace: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10) }
+    }
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
