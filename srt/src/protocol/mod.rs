@@ -1,0 +1,11 @@
+//! The sans-IO core: bytes and time go in, bytes, events and deadlines come out.
+//!
+//! Sources: draft-sharabayko-srt-01 ("the draft" in the comments below), and libsrt 1.5 where it decides what peers
+//! in the field expect.
+
+pub mod crypto;
+// pub mod handshake;
+pub mod packet;
+pub mod reject;
+pub mod seq;
+// pub mod stream_id;
