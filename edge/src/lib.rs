@@ -1,1 +1,3 @@
-//! flambeau-edge
+//! Delivery: one module for each protocol by which broadcasters and players take Feeds and Channels.
+
+pub mod http;
