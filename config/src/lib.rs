@@ -5,8 +5,10 @@
 //! [`Config::lab`] is what runs without a file. [`Policy`] is made of a [`Config`] and only looks up.
 
 pub mod glob;
+pub mod json_schema;
 pub mod policy;
 pub mod problem;
+mod read;
 pub mod schema;
 pub mod secret;
 pub mod units;

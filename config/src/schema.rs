@@ -81,7 +81,6 @@ impl Config {
     /// Reads the file. Each problem of it is reported, not only the first; those that do not keep it from
     /// running are [`Config::warnings`].
     pub fn load(path: &std::path::Path) -> Result<Self, Vec<Problem>> {
-        let _ = path;
-        Ok(Self::default())
+        crate::read::load(path)
     }
 }

@@ -38,11 +38,11 @@ pub struct FeedConfig {
     /// How far back its ring reaches: what a retransmission can still send again and a late reader catch up on.
     /// At least the longest latency.
     #[serde(serialize_with = "duration::serialize")]
-    #[schemars(with = "duration::Text", default = "FeedConfig::history_default", extend("x-range" = ["500ms", "5m"]))]
+    #[schemars(with = "duration::Text", default, extend("default" = "5s", "x-range" = ["500ms", "5m"]))]
     pub history: Duration,
     /// Most bytes its ring holds. The rate times `history`, with room to spare.
     #[serde(serialize_with = "bytes::serialize")]
-    #[schemars(with = "bytes::Text", default = "FeedConfig::history_bytes_default", extend("x-range" = ["256KiB", "16GiB"]))]
+    #[schemars(with = "bytes::Text", default, extend("default" = "64MiB", "x-range" = ["256KiB", "16GiB"]))]
     pub history_bytes: usize,
 }
 
@@ -58,14 +58,6 @@ impl FeedConfig {
             history: HISTORY_DEFAULT,
             history_bytes: HISTORY_BYTES_DEFAULT,
         }
-    }
-
-    fn history_default() -> String {
-        duration::render(HISTORY_DEFAULT)
-    }
-
-    fn history_bytes_default() -> String {
-        bytes::render(HISTORY_BYTES_DEFAULT as u64)
     }
 }
 
