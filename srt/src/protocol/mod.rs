@@ -4,8 +4,8 @@
 //! in the field expect.
 
 pub mod crypto;
-// pub mod handshake;
+pub mod handshake;
 pub mod packet;
 pub mod reject;
 pub mod seq;
-// pub mod stream_id;
+pub mod stream_id;

@@ -91,15 +91,15 @@ impl StreamKey {
         let mut counter_salt = [0; 14];
         counter_salt.copy_from_slice(&salt[..14]);
         let schedule = match bytes.len() {
-            16 => Schedule::Aes128(
-                Aes128Enc::new_from_slice(bytes).expect("the length is that of the cipher"),
-            ),
-            24 => Schedule::Aes192(
-                Aes192Enc::new_from_slice(bytes).expect("the length is that of the cipher"),
-            ),
-            _ => Schedule::Aes256(
-                Aes256Enc::new_from_slice(bytes).expect("the length is that of the cipher"),
-            ),
+            16 => {
+                Schedule::Aes128(Aes128Enc::new_from_slice(bytes).expect("the length is that of the cipher"))
+            }
+            24 => {
+                Schedule::Aes192(Aes192Enc::new_from_slice(bytes).expect("the length is that of the cipher"))
+            }
+            _ => {
+                Schedule::Aes256(Aes256Enc::new_from_slice(bytes).expect("the length is that of the cipher"))
+            }
         };
         Self { key, bytes: own, length: bytes.len(), schedule, salt: counter_salt }
     }

@@ -103,7 +103,9 @@ impl Encryptor {
             _ => {}
         }
         match &mut self.phase {
-            Phase::Announced { message, confirmed: false, send_at, .. } if send_at.is_none_or(|at| now >= at) => {
+            Phase::Announced { message, confirmed: false, send_at, .. }
+                if send_at.is_none_or(|at| now >= at) =>
+            {
                 *send_at = Some(now + (rtt * 3 / 2).max(REPEAT_MIN));
                 Some(message)
             }
@@ -127,8 +129,7 @@ impl Encryptor {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes);
         let next = StreamKey::new(self.current.key().other(), &bytes[..self.length.bytes()], &self.salt);
-        let material =
-            KeyMaterial::wrap(&self.wrapping, &self.salt, self.length, &[&self.current, &next]);
+        let material = KeyMaterial::wrap(&self.wrapping, &self.salt, self.length, &[&self.current, &next]);
         self.phase = Phase::Announced {
             next: Box::new(next),
             message: Box::new(material.message()),

@@ -13,12 +13,12 @@ mod tests;
 
 pub use decrypt::{Decryptor, KeyAnswer, KeyRefusal, NoKey};
 pub use encrypt::{Encryptor, KeyConfirmation, KeyRefresh};
-pub use material::{KeyMaterial, KeyMaterialError, KeyMessage, KeyState, KeySet};
+pub use material::{KeyMaterial, KeyMaterialError, KeyMessage, KeySet, KeyState};
 
 use std::fmt;
 
-use cipher::{KeyEncryptingKey, StreamKey};
 use super::packet::Key;
+use cipher::{KeyEncryptingKey, StreamKey};
 
 /// The length of the stream keys, and of the key that wraps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -108,8 +108,7 @@ pub fn write_key_request(
     destination: u32,
     message: &[u8],
 ) -> usize {
-    let mut writer =
-        Writer::new(buffer, kind::USER_DEFINED, subtype::KEY_REQUEST, 0, timestamp, destination);
+    let mut writer = Writer::new(buffer, kind::USER_DEFINED, subtype::KEY_REQUEST, 0, timestamp, destination);
     writer.bytes(message);
     writer.at
 }
