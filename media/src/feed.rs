@@ -13,6 +13,7 @@
 mod ring;
 mod subscriber;
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,8 @@ pub struct Feed {
     id: FeedId,
     ring: RwLock<Ring>,
     state: watch::Sender<State>,
+    /// [`Utc`] of the last change of state.
+    since: AtomicI64,
     head: watch::Sender<u64>,
     program: watch::Sender<Arc<Program>>,
     /// Counts the publishers there have been; the last one alone may write.
@@ -74,6 +77,7 @@ impl Feed {
             id,
             ring: RwLock::new(Ring::new(history)),
             state: watch::Sender::new(State::Waiting(Instant::now())),
+            since: AtomicI64::new(Utc::now().0),
             head: watch::Sender::new(0),
             program: watch::Sender::new(Arc::default()),
             generation: Mutex::new(0),
@@ -88,6 +92,11 @@ impl Feed {
     /// Whether the venue is there, and changes of that.
     pub fn state(&self) -> watch::Receiver<State> {
         self.state.subscribe()
+    }
+
+    /// Since when it has been in its state: for Live, since its venue's present session began.
+    pub fn since(&self) -> Utc {
+        Utc(self.since.load(Relaxed))
     }
 
     /// What the stream says it carries, and changes of that.
@@ -107,7 +116,7 @@ impl Feed {
         let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
         *generation += 1;
         self.write().mark_discontinuity();
-        self.state.send_replace(State::Live);
+        self.enter(State::Live);
         Publisher { feed: self.clone(), generation: *generation }
     }
 
@@ -131,7 +140,12 @@ impl Feed {
 
     /// Ends the Feed for every reader. The directory calls it when the venue did not return.
     pub(crate) fn close(&self) {
-        self.state.send_replace(State::Closed);
+        self.enter(State::Closed);
+    }
+
+    fn enter(&self, state: State) {
+        self.since.store(Utc::now().0, Relaxed);
+        self.state.send_replace(state);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Ring> {
@@ -220,7 +234,7 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         let generation = self.feed.generation.lock().unwrap_or_else(PoisonError::into_inner);
         if *generation == self.generation {
-            self.feed.state.send_replace(State::Waiting(Instant::now()));
+            self.feed.enter(State::Waiting(Instant::now()));
         }
     }
 }
