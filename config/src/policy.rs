@@ -222,3 +222,6 @@ impl Rights {
         self.entitlements.iter().filter(|held| held.broadcaster.covers(broadcaster))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,11 +78,13 @@ impl<'a> Report<'a> {
         self.asked.borrow_mut().insert(path);
     }
 
+    /// Each key that was asked for.
     #[cfg(test)]
     pub(super) fn keys_asked(&self) -> BTreeSet<String> {
         self.asked.borrow().clone()
     }
 
+    /// Whether the file has the key.
     pub(super) fn is_given(&self, path: &str) -> bool {
         self.places.contains_key(path)
     }
@@ -121,15 +123,30 @@ impl<'a> Report<'a> {
 
     /// The problems in the order of the file, errors first where two stand at one place.
     pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        // On a line that is not TOML whatever else is wrong is a consequence.
-        problems.retain(|problem| problem.key.is_empty() || !self.broken_lines.contains(&problem.line));
+        let mut problems = self.problems.take();
+        // What else is wrong with a line that is not TOML is a consequence.
+        let broken: Vec<_> = self.broken_lines.iter().map(|&line| line..self.end_of_break(line)).collect();
+        let follows = |problem: &Problem| broken.iter().any(|lines| lines.contains(&problem.line));
+        problems.retain(|problem| problem.key.is_empty() || !follows(problem));
         problems.sort_by_key(|problem| (problem.line, problem.column, problem.severity));
         problems
     }
 
+    /// Whether part of the file could not be understood.
     pub(super) fn has_broken_lines(&self) -> bool {
         !self.broken_lines.is_empty()
+    }
+
+    /// The first line after `line` that means what it says. Without its header a section's keys do not.
+    fn end_of_break(&self, line: usize) -> usize {
+        let mut following =
+            self.text.split('\n').skip(line - 1).map(|line| line.trim_start().starts_with('['));
+        match following.next() {
+            Some(true) => {
+                following.position(|is_header| is_header).map_or(usize::MAX, |lines| line + 1 + lines)
+            }
+            _ => line + 1,
+        }
     }
 
     fn add(&self, severity: Severity, at: usize, key: &str, message: String, remedy: String) {
