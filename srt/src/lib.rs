@@ -3,4 +3,5 @@
 //! [`protocol`] holds the formats, the handshake, the encryption and the state of a connection. It opens no socket and
 //! reads no clock: datagrams and the time are arguments. It knows nothing of what is carried.
 
+pub mod endpoint;
 pub mod protocol;

@@ -3,9 +3,16 @@
 //! Sources: draft-sharabayko-srt-01 ("the draft" in the comments below), and libsrt 1.5 where it decides what peers
 //! in the field expect.
 
+pub mod burst;
+pub mod connection;
 pub mod crypto;
 pub mod handshake;
+pub mod pacer;
 pub mod packet;
+pub mod receiver;
 pub mod reject;
+pub mod rtt;
+pub mod sender;
 pub mod seq;
+pub mod stats;
 pub mod stream_id;

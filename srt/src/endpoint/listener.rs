@@ -1,0 +1,142 @@
+//! A port that many callers share.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::request::Request;
+use super::socket::Socket;
+use super::worker::{Greeter, start};
+use crate::protocol::handshake::CookieSecret;
+
+/// How a listener is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerSettings {
+    /// Sessions and undecided requests together; more callers are turned away with `Overload` (1402).
+    pub sessions_max: usize,
+    /// Threads that share the port, each with its own socket.
+    pub workers: usize,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self { sessions_max: 1_000, workers: 1 }
+    }
+}
+
+/// A listening port.
+#[derive(Debug)]
+pub struct Listener {
+    requests: mpsc::Receiver<Request>,
+    local: SocketAddr,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+}
+
+impl Listener {
+    /// Binds `address` and starts the workers. `shutdown` ends them, and every session with them.
+    ///
+    /// # Errors
+    /// The address is in use, or not ours to bind.
+    pub fn bind(
+        address: SocketAddr,
+        settings: ListenerSettings,
+        shutdown: CancellationToken,
+    ) -> io::Result<Self> {
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let shared = Arc::new(Shared { sessions_max: settings.sessions_max, ..Shared::default() });
+        let secret = Arc::new(CookieSecret::random());
+        let workers = settings.workers.max(1);
+        let first = Socket::bind(address, workers > 1)?;
+        let local = first.local_addr()?;
+        let mut sockets = vec![first];
+        for _ in 1..workers {
+            sockets.push(Socket::bind(local, true)?);
+        }
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+            let greeter = Greeter::new(secret.clone(), sender.clone(), commands, shared.clone());
+            let name = format!("srt-{}-{index}", local.port());
+            start(name, socket, receiver, Some(greeter), shared.clone(), shutdown.clone())?;
+        }
+        Ok(Self { requests, local, shared, shutdown })
+    }
+
+    /// The address bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The next caller that asks to come in; none after the shutdown.
+    pub async fn accept(&mut self) -> Option<Request> {
+        tokio::select! {
+            request = self.requests.recv() => request,
+            () = self.shutdown.cancelled() => None,
+        }
+    }
+
+    /// The counters of this port, which outlive the listener.
+    pub fn stats(&self) -> ListenerStats {
+        ListenerStats(self.shared.clone())
+    }
+}
+
+/// The counters of a port.
+#[derive(Debug, Clone)]
+pub struct ListenerStats(Arc<Shared>);
+
+macro_rules! totals {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        #[derive(Debug, Default)]
+        pub(super) struct Shared {
+            pub(super) sessions_max: usize,
+            pub(super) sessions: AtomicUsize,
+            $(pub(super) $name: AtomicU64,)*
+        }
+
+        impl ListenerStats {
+            /// Sessions that are open.
+            pub fn sessions(&self) -> usize {
+                self.0.sessions.load(Ordering::Relaxed)
+            }
+
+            $($(#[$doc])* pub fn $name(&self) -> u64 {
+                self.0.$name.load(Ordering::Relaxed)
+            })*
+        }
+    };
+}
+
+totals! {
+    /// Datagrams that came.
+    datagrams,
+    /// Datagrams for no session of theirs: late ones, guesses, forgeries.
+    datagrams_stray,
+    /// Datagrams that are no SRT packet.
+    datagrams_malformed,
+    /// Handshakes answered with a cookie.
+    inductions,
+    /// Handshakes that proved their address.
+    conclusions,
+    /// Handshakes turned down, by us or by whoever decided.
+    rejections,
+    /// Send calls that the kernel had no room for.
+    send_failures,
+}
+
+impl Shared {
+    /// Adds one to a total.
+    pub(super) fn count(total: &AtomicU64) {
+        total.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Callers that wait for a decision, beyond which more are turned away with `Backlog` (1005).
+const REQUESTS_MAX: usize = 1_024;
+
+/// Commands that wait for a worker.
+const COMMANDS_MAX: usize = 1_024;

@@ -1,0 +1,181 @@
+//! A caller that asks to come in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::listener::Shared;
+use super::session::{Role, Session};
+use super::socket::Route;
+use super::worker::{Command, Opening};
+use crate::protocol::connection::{Connection, Settings};
+use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
+use crate::protocol::handshake::Version;
+use crate::protocol::handshake::listener::{self, Proposal};
+use crate::protocol::packet::DATAGRAM_BYTES;
+use crate::protocol::receiver::WINDOW_PACKETS;
+use crate::protocol::reject::Reason;
+use crate::protocol::stream_id::StreamId;
+
+/// A caller whose address is proven and whose handshake waits for an answer. Dropping it turns the caller away.
+#[derive(Debug)]
+pub struct Request {
+    route: Route,
+    arrived: Instant,
+    proposal: Option<Proposal>,
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// On what terms a caller is let in.
+#[derive(Debug, Default)]
+pub struct Acceptance {
+    /// The passphrase that opens the caller's keys; none where the session is to be clear.
+    pub passphrase: Option<Passphrase>,
+    /// The least latency, for either direction; the caller may ask for more.
+    pub latency: Duration,
+    /// The bandwidth and the idle timeout.
+    pub settings: Settings,
+}
+
+/// Why a caller could not be let in. It has been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// The terms do not fit what the caller proposes: encryption, most often.
+    #[error("{0}")]
+    Refused(Reason),
+    /// The listener has shut down.
+    #[error("the listener has shut down")]
+    Closed,
+}
+
+impl Request {
+    pub(super) fn new(
+        route: Route,
+        proposal: Proposal,
+        arrived: Instant,
+        commands: mpsc::Sender<Command>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { route, arrived, proposal: Some(proposal), commands, shared }
+    }
+
+    /// Where the caller is.
+    pub fn peer(&self) -> SocketAddr {
+        self.route.peer
+    }
+
+    /// What the caller asks for.
+    pub fn stream_id(&self) -> &StreamId {
+        &self.proposal().stream_id
+    }
+
+    /// The length of the caller's keys; none when it wants a clear session.
+    pub fn encryption(&self) -> Option<KeyLength> {
+        self.proposal().key_length()
+    }
+
+    /// The caller's SRT version.
+    pub fn version(&self) -> Version {
+        self.proposal().peer_version
+    }
+
+    /// Lets the caller in.
+    ///
+    /// Deriving the keys takes a millisecond or two of a blocking thread, so this never runs on a packet worker.
+    ///
+    /// # Errors
+    /// The encryption does not fit (the caller gets the standard's code), or the listener is gone.
+    pub async fn accept(mut self, acceptance: Acceptance, role: Role) -> Result<Session, AcceptError> {
+        let proposal = self.take_proposal();
+        let peer_socket = proposal.socket_id;
+        let Acceptance { passphrase, latency, settings } = acceptance;
+        let unlocking = tokio::task::spawn_blocking(move || {
+            let crypto = proposal.unlock(passphrase.as_ref(), KeyRefresh::default());
+            (proposal, crypto)
+        });
+        let (proposal, crypto) = match unlocking.await {
+            Ok((proposal, Ok(crypto))) => (proposal, crypto),
+            Ok((proposal, Err(reason))) => {
+                Shared::count(&self.shared.rejections);
+                self.dismiss(peer_socket, Some(listener::reject(&proposal, reason))).await;
+                return Err(AcceptError::Refused(reason));
+            }
+            Err(_) => {
+                self.dismiss(peer_socket, None).await;
+                return Err(AcceptError::Closed);
+            }
+        };
+        let terms = listener::Acceptance {
+            socket_id: random_socket_id(),
+            isn: None,
+            mtu: DATAGRAM_BYTES as u32,
+            flow_window: WINDOW_PACKETS,
+            latency_ms: u16::try_from(latency.as_millis()).unwrap_or(u16::MAX),
+            crypto,
+            timestamp: 0,
+        };
+        let (response, negotiated) = listener::accept(&proposal, terms);
+        let opened = Instant::now();
+        let session = Session::new(self.route.peer, negotiated.local_socket, self.commands.clone());
+        let opening = Opening {
+            route: self.route,
+            connection: Connection::new(negotiated, self.arrived, settings, opened),
+            role,
+            shared: session.shared(),
+            opened,
+            response: Some(response),
+        };
+        let sent = self.commands.send(Command::Open(Box::new(opening))).await;
+        sent.map(|()| session).map_err(|_| AcceptError::Closed)
+    }
+
+    /// Turns the caller away.
+    pub async fn reject(mut self, reason: Reason) {
+        let proposal = self.take_proposal();
+        Shared::count(&self.shared.rejections);
+        self.dismiss(proposal.socket_id, Some(listener::reject(&proposal, reason))).await;
+    }
+
+    /// The datagram that turns the caller away, for a worker that sends it itself.
+    pub(super) fn turn_away(mut self, reason: Reason) -> Vec<u8> {
+        Shared::count(&self.shared.rejections);
+        listener::reject(&self.take_proposal(), reason)
+    }
+
+    async fn dismiss(&self, peer_socket: u32, response: Option<Vec<u8>>) {
+        // An error means that the worker has ended.
+        let _ = self.commands.send(Command::Dismiss { route: self.route, peer_socket, response }).await;
+    }
+
+    fn proposal(&self) -> &Proposal {
+        self.proposal.as_ref().expect("the proposal stays until the request is consumed")
+    }
+
+    fn take_proposal(&mut self) -> Proposal {
+        self.proposal.take().expect("the proposal stays until the request is consumed")
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let Some(proposal) = self.proposal.take() else { return };
+        Shared::count(&self.shared.rejections);
+        let (route, peer_socket) = (self.route, proposal.socket_id);
+        let response = Some(listener::reject(&proposal, Reason::Close));
+        // A full queue loses the courtesy alone: the worker forgets the caller by itself.
+        let _ = self.commands.try_send(Command::Dismiss { route, peer_socket, response });
+    }
+}
+
+/// A socket id that nobody can guess. 0 is the listener's, and libsrt keeps the two highest bits for groups.
+pub(super) fn random_socket_id() -> u32 {
+    loop {
+        let id = rand::random::<u32>() & 0x3fff_ffff;
+        if id != 0 {
+            return id;
+        }
+    }
+}

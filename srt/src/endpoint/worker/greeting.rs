@@ -1,0 +1,139 @@
+//! Handshakes that come to a listening worker: answered without state until the cookie is back, then put before
+//! whoever decides.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+
+use super::{Command, Opening, Worker};
+use crate::endpoint::listener::Shared;
+use crate::endpoint::request::Request;
+use crate::endpoint::socket::Route;
+use crate::protocol::handshake::listener::{self, Proposal};
+use crate::protocol::handshake::{CookieSecret, Handshake, HandshakeKind};
+use crate::protocol::packet::{Control, ControlBody, Packet, set_timestamp};
+use crate::protocol::reject::Reason;
+
+/// The callers of a worker between their cookie and the decision on them, and the ones already let in.
+pub(in crate::endpoint) struct Greeter {
+    secret: Arc<CookieSecret>,
+    requests: mpsc::Sender<Request>,
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    callers: HashMap<(SocketAddr, u32), Caller>,
+}
+
+enum Caller {
+    /// A decision is awaited since then. A repeated conclusion changes nothing.
+    Undecided(Instant),
+    /// Let in as this session; a repeated conclusion gets the same answer again.
+    Session { opened: Instant, response: Option<Vec<u8>> },
+}
+
+impl Greeter {
+    pub(in crate::endpoint) fn new(
+        secret: Arc<CookieSecret>,
+        requests: mpsc::Sender<Request>,
+        commands: mpsc::Sender<Command>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { secret, requests, commands, shared, callers: HashMap::new() }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.callers.is_empty()
+    }
+
+    pub(super) fn opened(&mut self, opening: &Opening) {
+        let key = (opening.route.peer, opening.connection.negotiated().peer_socket);
+        self.callers
+            .insert(key, Caller::Session { opened: opening.opened, response: opening.response.clone() });
+    }
+
+    pub(super) fn closed(&mut self, opening: &Opening) {
+        self.callers.remove(&(opening.route.peer, opening.connection.negotiated().peer_socket));
+    }
+
+    pub(super) fn dismissed(&mut self, route: Route, peer_socket: u32) {
+        self.callers.remove(&(route.peer, peer_socket));
+    }
+
+    /// Forgets callers that nobody decided on: they have given up by now.
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.callers.retain(|_, caller| match caller {
+            Caller::Undecided(since) => now.saturating_duration_since(*since) < UNDECIDED_MAX,
+            Caller::Session { .. } => true,
+        });
+    }
+
+    /// The answer to a conclusion, or none while it is being decided on.
+    fn conclude(&mut self, now: Instant, route: Route, proposal: Proposal) -> Option<Vec<u8>> {
+        let key = (route.peer, proposal.socket_id);
+        match self.callers.get(&key) {
+            Some(Caller::Undecided(_)) => return None,
+            Some(Caller::Session { opened, response }) => {
+                let mut response = response.clone()?;
+                set_timestamp(&mut response, now.saturating_duration_since(*opened).as_micros() as u32);
+                return Some(response);
+            }
+            None => {}
+        }
+        Shared::count(&self.shared.conclusions);
+        if self.callers.len() >= self.shared.sessions_max {
+            return Some(self.turn_away(&proposal, Reason::Overload));
+        }
+        let request = Request::new(route, proposal, now, self.commands.clone(), self.shared.clone());
+        match self.requests.try_send(request) {
+            Ok(()) => {
+                self.callers.insert(key, Caller::Undecided(now));
+                None
+            }
+            Err(refused) => Some(refused.into_inner().turn_away(Reason::Backlog)),
+        }
+    }
+
+    fn turn_away(&self, proposal: &Proposal, reason: Reason) -> Vec<u8> {
+        Shared::count(&self.shared.rejections);
+        listener::reject(proposal, reason)
+    }
+}
+
+impl Worker {
+    /// Answers a packet that is for no session: only a handshake makes sense.
+    pub(super) fn greet(&mut self, now: Instant, route: Route, datagram: &[u8]) {
+        let Some(greeter) = &mut self.greeter else { return };
+        let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
+        if let Some(handshake) = induction(datagram) {
+            Shared::count(&greeter.shared.inductions);
+            let response = listener::induction(&handshake, route.peer, &greeter.secret, minute);
+            return self.send_one(route, &response);
+        }
+        let response = match listener::conclusion(datagram, route.peer, &greeter.secret, minute) {
+            Ok(proposal) => greeter.conclude(now, route, proposal),
+            Err(rejection) => {
+                tracing::debug!(peer = %route.peer, fault = %rejection.fault, "SRT handshake refused");
+                Shared::count(&greeter.shared.rejections);
+                rejection.datagram
+            }
+        };
+        if let Some(response) = response {
+            self.send_one(route, &response);
+        }
+    }
+}
+
+/// The handshake of a datagram, if it is an induction.
+fn induction(datagram: &[u8]) -> Option<Handshake> {
+    let Ok(Packet::Control(Control { body: ControlBody::Handshake(body), .. })) = Packet::parse(datagram)
+    else {
+        return None;
+    };
+    let (handshake, _) = Handshake::parse(body).ok()?;
+    (handshake.kind == HandshakeKind::Induction).then_some(handshake)
+}
+
+/// How long a decision may take before the request is forgotten; a caller waits 3 s by default.
+const UNDECIDED_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,263 @@
+//! What is sent: new payloads as the cap allows, lost ones again while they still help.
+//!
+//! The sender owns no payload. It remembers of each packet in flight where its payload lies (a position that the
+//! [`Source`] gave it) and reads it there again for a retransmission: 32 bytes a packet in flight.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::pacer::{Bandwidth, Pacer};
+use super::rtt::Rtt;
+use super::seq::SeqNo;
+
+/// Where a session's payloads come from. Called on the session's worker: it must not block.
+pub trait Source: Send {
+    /// Copies the next payload to the front of `into` (at most its length) and says where it lies.
+    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next;
+
+    /// Copies the payload at `position` again, `into.len()` bytes; false when it is no longer held.
+    fn again(&mut self, position: u64, into: &mut [u8]) -> bool;
+}
+
+/// A [`Source`]'s answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A payload.
+    Payload {
+        /// Where to read it again.
+        position: u64,
+        /// Its bytes.
+        len: usize,
+        /// When it came to be: the receiver plays it at this time plus the latency.
+        origin: Instant,
+    },
+    /// Nothing for now.
+    Empty,
+    /// Nothing any more: the session ends once all is acknowledged.
+    End,
+}
+
+/// A packet in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flight {
+    pub(super) position: u64,
+    pub(super) origin: Instant,
+    /// When it was last sent, in microseconds of the connection's life, wrapping.
+    sent_us: u32,
+    pub(super) len: u16,
+    resent: bool,
+    lost: bool,
+}
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub(super) struct Sender {
+    /// The first packet not yet acknowledged; `flight[i]` is packet `first + i`.
+    first: SeqNo,
+    flight: VecDeque<Flight>,
+    lost: VecDeque<SeqNo>,
+    peer_window: u32,
+    pub(super) pacer: Pacer,
+    progress: Instant,
+    probes: u32,
+}
+
+impl Sender {
+    pub(super) fn new(first: SeqNo, peer_window: u32, bandwidth: Bandwidth, now: Instant) -> Self {
+        Self {
+            first,
+            flight: VecDeque::new(),
+            lost: VecDeque::new(),
+            peer_window: peer_window.max(1),
+            pacer: Pacer::new(bandwidth, now),
+            progress: now,
+            probes: 0,
+        }
+    }
+
+    /// The number of the next new packet.
+    pub(super) fn next(&self) -> SeqNo {
+        self.first.plus(self.flight.len() as i32)
+    }
+
+    /// Packets sent and not acknowledged.
+    pub(super) fn in_flight(&self) -> usize {
+        self.flight.len()
+    }
+
+    /// Packets waiting to be sent again.
+    pub(super) fn lost(&self) -> usize {
+        self.lost.len()
+    }
+
+    /// Whether the receiver has room for a new packet.
+    pub(super) fn has_room(&self) -> bool {
+        self.flight.len() < FLIGHT_PACKETS_MAX.min(self.peer_window as usize)
+    }
+
+    /// Takes note of a new packet.
+    pub(super) fn sent_new(&mut self, position: u64, len: u16, origin: Instant, now_us: u32, now: Instant) {
+        if self.flight.is_empty() {
+            self.progress = now;
+        }
+        self.flight.push_back(Flight { position, origin, sent_us: now_us, len, resent: false, lost: false });
+    }
+
+    /// The next packet to send again, taken off the list; the caller sends it now.
+    pub(super) fn take_lost(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
+        while let Some(sequence) = self.lost.pop_front() {
+            let Some(flight) = self.flight_mut(sequence) else { continue };
+            if std::mem::take(&mut flight.lost) {
+                (flight.sent_us, flight.resent) = (now_us, true);
+                return Some((sequence, *flight));
+            }
+        }
+        None
+    }
+
+    /// Everything before `sequence` has arrived. Returns false for a number that was never sent.
+    pub(super) fn acknowledged(&mut self, sequence: SeqNo, window: Option<u32>, now: Instant) -> bool {
+        let count = sequence.minus(self.first);
+        if count > self.flight.len() as i32 {
+            return false;
+        }
+        if let Some(window) = window {
+            // The receiver's free room counts from the acknowledged packet on. At least one, lest we stop for good.
+            self.peer_window = window.max(1);
+        }
+        if count > 0 {
+            self.flight.drain(..count as usize);
+            self.first = sequence;
+            (self.progress, self.probes) = (now, 0);
+        }
+        true
+    }
+
+    /// The receiver misses `first..=last`. Returns how many of them are queued to be sent again, or none if the
+    /// range holds numbers that were never sent.
+    pub(super) fn reported_lost(&mut self, first: SeqNo, last: SeqNo, now_us: u32, rtt: &Rtt) -> Option<u32> {
+        let (from, to) = (first.minus(self.first), last.minus(self.first));
+        if from > to || to >= self.flight.len() as i32 {
+            return None;
+        }
+        // What was sent again less than a round trip ago is still under way.
+        let under_way_us = rtt.smoothed().as_micros() as u32;
+        let mut queued = 0;
+        for index in from.max(0)..=to {
+            let flight = &mut self.flight[index as usize];
+            let recent = flight.resent && now_us.wrapping_sub(flight.sent_us) < under_way_us;
+            if !flight.lost && !recent {
+                flight.lost = true;
+                self.lost.push_back(self.first.plus(index));
+                queued += 1;
+            }
+        }
+        Some(queued)
+    }
+
+    /// Drops packets that are older than `age_max` at the receiver: they cannot play any more. Returns the range.
+    pub(super) fn drop_too_late(&mut self, now: Instant, age_max: Duration) -> Option<(SeqNo, SeqNo)> {
+        let late = |flight: &Flight| now.saturating_duration_since(flight.origin) > age_max;
+        let count = self.flight.iter().take_while(|flight| late(flight)).count();
+        if count == 0 {
+            return None;
+        }
+        let first = self.first;
+        self.flight.drain(..count);
+        self.first = first.plus(count as i32);
+        self.progress = now;
+        Some((first, first.plus(count as i32 - 1)))
+    }
+
+    /// When nothing was acknowledged for too long, the newest packet is sent again: the receiver learns from it
+    /// what else it misses, even the tail of a stream that has paused.
+    pub(super) fn probe_due(&self, rtt: &Rtt) -> Option<Instant> {
+        let backoff = 1 << self.probes.min(4);
+        (!self.flight.is_empty() && self.lost.is_empty())
+            .then(|| self.progress + (rtt.patience() + PROBE_GRACE) * backoff)
+    }
+
+    /// Queues the probe of [`Sender::probe_due`].
+    pub(super) fn probe(&mut self, now: Instant) {
+        (self.progress, self.probes) = (now, self.probes.saturating_add(1));
+        let newest = self.next().plus(-1);
+        if let Some(flight) = self.flight_mut(newest) {
+            flight.lost = true;
+            self.lost.push_back(newest);
+        }
+    }
+
+    fn flight_mut(&mut self, sequence: SeqNo) -> Option<&mut Flight> {
+        usize::try_from(sequence.minus(self.first)).ok().and_then(|index| self.flight.get_mut(index))
+    }
+}
+
+/// The most packets in flight, whatever window the peer offers: it bounds what a session costs (32 bytes each).
+const FLIGHT_PACKETS_MAX: usize = 32_768;
+
+/// An ACK leaves the receiver within 10 ms, and its timer and ours each tick.
+const PROBE_GRACE: Duration = Duration::from_millis(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(packets: u32) -> (Sender, Instant) {
+        let now = Instant::now();
+        let mut sender = Sender::new(SeqNo::new(0x7fff_ffff), 8192, Bandwidth::Unlimited, now);
+        for n in 0..packets {
+            sender.sent_new(u64::from(n) * 1316, 1316, now, 0, now);
+        }
+        (sender, now)
+    }
+
+    fn rtt() -> Rtt {
+        let mut rtt = Rtt::default();
+        rtt.adopt(20_000, 5_000);
+        rtt
+    }
+
+    #[test]
+    fn a_lost_packet_is_sent_again_from_its_position_once_a_round_trip() {
+        let (mut sender, _) = sender(5);
+        let lost = SeqNo::new(1);
+        assert_eq!(sender.reported_lost(lost, lost, 1_000, &rtt()), Some(1));
+        assert_eq!(sender.reported_lost(lost, lost, 1_000, &rtt()), Some(0));
+        let (sequence, flight) = sender.take_lost(2_000).expect("one is lost");
+        assert_eq!((sequence, flight.position), (lost, 2 * 1316));
+        assert_eq!(sender.reported_lost(lost, lost, 3_000, &rtt()), Some(0));
+        assert_eq!(sender.reported_lost(lost, lost, 23_000, &rtt()), Some(1));
+    }
+
+    #[test]
+    fn reports_of_packets_never_sent_are_refused() {
+        let (mut sender, now) = sender(5);
+        assert_eq!(sender.reported_lost(SeqNo::new(2), SeqNo::new(9), 0, &rtt()), None);
+        assert_eq!(sender.reported_lost(SeqNo::new(3), SeqNo::new(1), 0, &rtt()), None);
+        assert!(!sender.acknowledged(SeqNo::new(5), None, now));
+        assert!(sender.acknowledged(SeqNo::new(4), Some(0), now));
+        assert_eq!(sender.in_flight(), 0);
+        assert!(sender.has_room());
+    }
+
+    #[test]
+    fn what_was_acknowledged_meanwhile_is_not_sent_again() {
+        let (mut sender, now) = sender(5);
+        assert_eq!(sender.reported_lost(SeqNo::new(0x7fff_ffff), SeqNo::new(1), 0, &rtt()), Some(3));
+        assert!(sender.acknowledged(SeqNo::new(1), None, now));
+        assert_eq!(sender.take_lost(0).map(|(sequence, _)| sequence), Some(SeqNo::new(1)));
+        assert!(sender.take_lost(0).is_none());
+    }
+
+    #[test]
+    fn what_is_too_late_is_dropped_and_a_silent_tail_is_probed() {
+        let (mut sender, now) = sender(3);
+        assert_eq!(sender.drop_too_late(now + Duration::from_secs(1), Duration::from_secs(1)), None);
+        let due = sender.probe_due(&rtt()).expect("three in flight");
+        sender.probe(due);
+        assert_eq!(sender.take_lost(0).map(|(sequence, _)| sequence), Some(SeqNo::new(1)));
+        let late = now + Duration::from_millis(1_001);
+        let range = sender.drop_too_late(late, Duration::from_secs(1));
+        assert_eq!(range, Some((SeqNo::new(0x7fff_ffff), SeqNo::new(1))));
+    }
+}
