@@ -195,8 +195,12 @@ impl Pace {
         loop {
             let file =
                 tokio::fs::File::open(&self.file).await.with_context(|| format!("cannot open {name}"))?;
-            let written = pace::pace(file, tokio::io::stdout(), rate).await?;
-            ensure!(written > 0, "{name} is empty");
+            match pace::pace(file, tokio::io::stdout(), rate).await {
+                Ok(written) => ensure!(written > 0, "{name} is empty"),
+                // The reader has had enough.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
             if !self.looped {
                 break;
             }
