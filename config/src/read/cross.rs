@@ -161,11 +161,9 @@ fn feeds(draft: &Draft, report: &Report) {
                 format!("choose a history of {latency} or more: a retransmission is read from it"),
             );
         }
-        let secret = feed.passphrase.as_ref().or(srt.0.passphrase.as_ref());
-        let given = ["passphrase", "passphrase_file"].iter().any(|key| {
-            report.is_given(&format!("feeds[{index}].{key}")) || report.is_given(&format!("ingest.srt.{key}"))
-        });
-        if secret.is_none() && !given && feed.sources.is_empty() {
+        let own = secret_of(&format!("feeds[{index}]"), "passphrase", report);
+        let passphrase = own.or_else(|| secret_of("ingest.srt", "passphrase", report));
+        if passphrase.is_none() && feed.sources.is_empty() {
             report.warning(
                 &format!("feeds[{index}].id"),
                 format!("{} has no passphrase: anyone who can reach the port may publish it", feed.id),
@@ -191,14 +189,9 @@ fn feed_of_channel(draft: &Draft, index: usize, channel: &ChannelConfig, report:
 }
 
 fn secrets_of_broadcaster(draft: &Draft, index: usize, broadcaster: &Broadcaster, report: &Report) {
-    let given = |key: &str| {
-        [key.to_owned(), format!("{key}_file")]
-            .iter()
-            .any(|key| report.is_given(&format!("broadcasters[{index}].{key}")))
-    };
-    let id = format!("broadcasters[{index}].id");
-    let name = &broadcaster.id;
-    if !given("passphrase") {
+    let (section, name) = (format!("broadcasters[{index}]"), &broadcaster.id);
+    let id = format!("{section}.id");
+    if secret_of(&section, "passphrase", report).is_none() {
         report.warning(
             &id,
             format!(
@@ -207,7 +200,8 @@ fn secrets_of_broadcaster(draft: &Draft, index: usize, broadcaster: &Broadcaster
             "give it a passphrase or passphrase_file",
         );
     }
-    if !given("token") {
+    let token = secret_of(&section, "token", report);
+    if token.is_none() {
         report.warning(
             &id,
             format!("{name} has no token: whoever knows its name may watch its Channels over HTTP"),
@@ -217,10 +211,7 @@ fn secrets_of_broadcaster(draft: &Draft, index: usize, broadcaster: &Broadcaster
     let same = |(_, other): &(usize, &Broadcaster)| other.token.is_some() && other.token == broadcaster.token;
     if let Some((first, other)) = present(&draft.broadcasters).take_while(|(at, _)| *at < index).find(same) {
         report.error(
-            &format!(
-                "broadcasters[{index}].token{}",
-                if report.is_given(&format!("broadcasters[{index}].token")) { "" } else { "_file" }
-            ),
+            &token.unwrap_or(id.clone()),
             format!("the token is that of {} (broadcasters[{first}]) too: it cannot tell who asks", other.id),
             "give each broadcaster a token of its own",
         );
@@ -233,6 +224,11 @@ fn secrets_of_broadcaster(draft: &Draft, index: usize, broadcaster: &Broadcaster
             format!("add [[entitlements]] with broadcaster = \"{name}\""),
         );
     }
+}
+
+/// The key by which the section gives this secret, be it right or wrong.
+fn secret_of(section: &str, key: &str, report: &Report) -> Option<String> {
+    [format!("{section}.{key}"), format!("{section}.{key}_file")].into_iter().find(|key| report.is_given(key))
 }
 
 fn holder_and_patterns(draft: &Draft, index: usize, entitlement: &Entitlement, report: &Report) {
@@ -255,7 +251,7 @@ fn holder_and_patterns(draft: &Draft, index: usize, entitlement: &Entitlement, r
     let channels: Vec<&str> = present(&draft.channels).map(|(_, channel)| channel.id.as_str()).collect();
     patterns(&format!("{section}.feeds"), "Feed", &entitlement.feeds, &feeds, report);
     patterns(&format!("{section}.channels"), "Channel", &entitlement.channels, &channels, report);
-    let given = |key: &str| report.is_given(&format!("{section}.{key}"));
+    let given = |key: &str| report.is_given(&format!("{section}.{key}[0]"));
     if !given("feeds") && !given("channels") {
         report.warning(&section, "it grants nothing", "add feeds = [\"NAME\"] or channels = [\"NAME\"]");
     }

@@ -14,6 +14,11 @@ use super::quantity::{self, QuantityError, split};
 pub struct BitRate(pub u64);
 
 impl BitRate {
+    /// The rate in bits a second.
+    pub fn bits_per_second(self) -> u64 {
+        self.0
+    }
+
     /// The rate in bytes a second, rounded down.
     pub fn bytes_per_second(self) -> u64 {
         self.0 / 8
