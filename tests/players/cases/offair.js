@@ -1,0 +1,74 @@
+// A feed as it comes off air: interlaced, B-frames, several codecs and languages, SCTE-35.
+
+import HLS from 'hls-parser';
+
+import { sleep } from '../harness/process.js';
+import { demand } from '../harness/report.js';
+import { CUE_PID } from '../harness/scte35.js';
+import { text } from '../harness/server.js';
+import { offAir, player } from '../harness/venue.js';
+import { resumedFaults, shortLanguage, summary } from '../harness/verdict.js';
+import { watchThrough } from '../harness/viewing.js';
+
+const WATCH_MS = 6_000;
+// Changing the language empties a player's buffer of sound.
+const SWITCH_STALL_MS_MAX = 2_000;
+const PAIRS = [
+  ['hls.js', 'dash.js'],
+  ['Shaka (HLS)', 'Shaka (DASH)'],
+];
+
+export async function offAirPlays({ report, browser, server, feed }) {
+  const venue = player(server.publish(feed), await offAir());
+  try {
+    await server.plays(feed);
+    await report.case('an off-air feed keeps its tracks, languages and cues', () => description(server, feed));
+    for (const pair of PAIRS) await viewers({ report, browser, server, feed, pair });
+  } finally {
+    await venue.stop();
+  }
+}
+
+async function viewers({ report, browser, server, feed, pair }) {
+  const channel = server.channel(feed);
+  const inFrench = async (playing) => {
+    await sleep(WATCH_MS);
+    await Promise.all(playing.map((viewer) => viewer.select(viewer.name.startsWith('Shaka') ? 'fr' : 'fra')));
+    await sleep(WATCH_MS);
+  };
+  for (const { name, error, before, near, after } of await watchThrough(browser, channel, inFrench, pair)) {
+    await report.case(`${name} plays an off-air feed in either language`, () => {
+      if (error) throw error;
+      const figures = summary(before, after);
+      const faults = resumedFaults(before, after, { stallMsMax: SWITCH_STALL_MS_MAX });
+      for (const { ms } of after.freezes.slice(near.freezes.length)) faults.push(`stood again later, for ${ms} ms`);
+      demand(faults, figures);
+      return figures;
+    });
+  }
+}
+
+/** What the Playlists and the admin interface say of the feed. */
+async function description(server, feed) {
+  const multivariant = HLS.parse(await text(`${server.channel(feed)}/index.m3u8`));
+  const manifest = await text(`${server.channel(feed)}/manifest.mpd`);
+  const feeds = await text(`${server.admin}/api/v1/feeds`);
+  const renditions = multivariant.variants.flatMap(({ audio }) => audio);
+  const languages = [...new Set(renditions.map(({ language }) => shortLanguage(language)))].sort().join('+');
+  const codecs = [...new Set(multivariant.variants.flatMap((variant) => variant.codecs.split(',')))].sort();
+  const sizes = [...new Set(multivariant.variants.map(({ resolution: r }) => `${r.width}x${r.height}`))].join();
+
+  const faults = [];
+  if (languages !== 'en+fr') faults.push(`the multivariant Playlist has the languages ${languages}`);
+  if (sizes !== '1920x1080') faults.push(`the multivariant Playlist has pictures of ${sizes}`);
+  for (const wanted of ['avc1', 'mp4a.40.2', 'ac-3', 'mp4a.6B']) {
+    if (!codecs.some((codec) => codec.startsWith(wanted))) faults.push(`CODECS lacks ${wanted}: ${codecs}`);
+    if (!manifest.includes(wanted)) faults.push(`the Manifest lacks ${wanted}`);
+  }
+  if (!/scte.?35/i.test(feeds) || !feeds.includes(String(CUE_PID))) {
+    faults.push(`the admin interface does not tell of the SCTE-35 on PID ${CUE_PID}: ${feeds}`);
+  }
+  const figures = { languages, codecs: codecs.join('+'), pictures: sizes };
+  demand(faults, figures);
+  return figures;
+}

@@ -1,0 +1,75 @@
+// ffprobe, ffmpeg and VLC read a channel.
+
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { run } from '../harness/process.js';
+import { demand } from '../harness/report.js';
+import { LANGUAGES } from '../harness/venue.js';
+
+const READ_SECONDS = 10;
+const VLC_SECONDS = 12;
+const SECONDS_MIN = 6;
+const ADDRESSES = { HLS: 'index.m3u8', DASH: 'manifest.mpd' };
+
+export async function toolsRead({ report, server, feed }) {
+  for (const [protocol, address] of Object.entries(ADDRESSES)) {
+    const url = `${server.channel(feed)}/${address}`;
+    await report.case(`ffprobe reads ${protocol} without a warning`, () => ffprobe(url));
+    await report.case(`ffmpeg reads ${protocol} without a warning`, () => ffmpeg(url));
+    await report.case(`VLC plays ${protocol}`, () => vlc(url));
+  }
+}
+
+async function ffprobe(url) {
+  const { stdout, stderr } = await run('ffprobe', ['-v', 'warning', '-of', 'json', '-show_streams', url]);
+  const { streams } = JSON.parse(stdout);
+  const faults = silence(stderr);
+  const video = streams.filter(({ codec_name }) => codec_name === 'h264');
+  const audio = streams.filter(({ codec_name }) => codec_name === 'aac');
+  const languages = audio.map(({ tags }) => tags?.language).sort();
+  if (video[0]?.width !== 1280 || video[0]?.height !== 720) faults.push('no H.264 of 1280x720');
+  if (languages.join() !== LANGUAGES.join()) faults.push(`AAC in the languages ${languages}`);
+  demand(faults);
+  return { streams: streams.length, languages: languages.join('+') };
+}
+
+async function ffmpeg(url) {
+  const wanted = ['-map', '0:v:0', '-map', '0:a', '-t', String(READ_SECONDS), '-f', 'null', '-'];
+  const { stdout, stderr } = await run('ffmpeg', ['-nostdin', '-v', 'warning', '-progress', '-', '-i', url, ...wanted]);
+  const frames = Number(stdout.match(/frame=(\d+)(?![^]*frame=)/)?.[1] ?? 0);
+  const faults = silence(stderr);
+  if (frames < READ_SECONDS * 25 * 0.95) faults.push(`decoded ${frames} frames`);
+  demand(faults, { frames });
+  return { frames };
+}
+
+function silence(stderr) {
+  return stderr.trim() ? [`said: ${stderr.trim()}`] : [];
+}
+
+/** What VLC played, as it wrote it to a file. */
+async function vlc(url) {
+  const directory = mkdtempSync(join(tmpdir(), 'flambeau-vlc-'));
+  const file = join(directory, 'played.ts');
+  chmodSync(directory, 0o777);
+  // VLC will not run as root.
+  const user = process.getuid() === 0 ? ['runuser', '-u', 'nobody', '--', 'env', `HOME=${directory}`] : ['env'];
+  const output = `#std{access=file,mux=ts,dst=${file}}`;
+  const quiet = ['--no-color', '-I', 'dummy', '--sout', output, '--run-time', String(VLC_SECONDS), '--play-and-exit'];
+  try {
+    await run(user[0], [...user.slice(1), 'cvlc', ...quiet, url, 'vlc://quit'], { timeoutMs: 60_000 });
+    const entries = 'stream=codec_name:format=duration';
+    const { stdout } = await run('ffprobe', ['-v', 'error', '-of', 'json', '-show_entries', entries, file]);
+    const { streams, format } = JSON.parse(stdout);
+    const codecs = streams.map(({ codec_name }) => codec_name);
+    const seconds = Number(format.duration);
+    const faults = ['h264', 'aac'].filter((codec) => !codecs.includes(codec)).map((codec) => `played no ${codec}`);
+    if (!(seconds >= SECONDS_MIN)) faults.push(`played ${seconds} s`);
+    demand(faults);
+    return { played: `${seconds.toFixed(1)} s`, codecs: codecs.join('+') };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,55 @@
+// One line a case, and the sum of them.
+
+import { writeFileSync } from 'node:fs';
+
+/** The cases run so far. `wanted` picks cases by a part of their names; all where it is empty. */
+export class Report {
+  constructor(wanted = []) {
+    Object.assign(this, { wanted, cases: [] });
+  }
+
+  wants(name) {
+    return this.wanted.length === 0 || this.wanted.some((part) => name.includes(part));
+  }
+
+  /** Runs a case: `body` gives its figures, or throws what is wrong. */
+  async case(name, body) {
+    if (!this.wants(name)) return;
+    const started = Date.now();
+    const result = { name, ok: true, seconds: 0, figures: {} };
+    try {
+      result.figures = (await body()) ?? {};
+    } catch (error) {
+      result.ok = false;
+      result.fault = error instanceof Fault ? error.message : error.stack;
+      result.figures = error.figures ?? {};
+    }
+    result.seconds = Math.round((Date.now() - started) / 100) / 10;
+    this.cases.push(result);
+    const figures = Object.entries(result.figures).map(([key, value]) => `${key} ${value}`);
+    console.log(`${result.ok ? 'ok' : 'not ok'} - ${name} (${[`${result.seconds} s`, ...figures].join(', ')})`);
+    if (result.fault) console.log(result.fault.replace(/^/gm, '    '));
+  }
+
+  /** Writes all of it as JSON, and says whether every case passed. */
+  close(file) {
+    const failed = this.cases.filter(({ ok }) => !ok).length;
+    const summary = { passed: this.cases.length - failed, failed, cases: this.cases };
+    writeFileSync(file, `${JSON.stringify(summary, null, 2)}\n`);
+    console.log(`players: ${summary.passed} passed, ${failed} failed; figures in ${file}`);
+    return failed === 0 && this.cases.length > 0;
+  }
+}
+
+/** What a case found wrong. `figures` are printed all the same. */
+export class Fault extends Error {
+  constructor(message, figures) {
+    super(message);
+    this.figures = figures;
+  }
+}
+
+/** Throws every one of `faults` as one. */
+export function demand(faults, figures) {
+  if (faults.length) throw new Fault(faults.join('\n'), figures);
+}

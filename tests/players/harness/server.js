@@ -1,0 +1,108 @@
+// The `flambeau` under test, as an operator runs it: a configuration file and a process.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Process, freePort, until } from './process.js';
+
+const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** Cargo's target directory. */
+export function targetDirectory() {
+  const metadata = execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps', '--offline'], {
+    cwd: REPOSITORY,
+    maxBuffer: 1 << 24,
+  });
+  return JSON.parse(metadata).target_directory;
+}
+
+/** The binary of the profile that `FLAMBEAU_PROFILE` names (`debug`, `release`), or the one that `FLAMBEAU` names. */
+function binary() {
+  return process.env.FLAMBEAU ?? join(targetDirectory(), process.env.FLAMBEAU_PROFILE ?? 'debug', 'flambeau');
+}
+
+/** A Flambeau of its own ports, with a public channel for each feed. */
+export class Flambeau {
+  static async start(feeds) {
+    const server = new Flambeau();
+    server.directory = mkdtempSync(join(tmpdir(), 'flambeau-players-'));
+    server.ports = { ingest: await freePort('udp'), pull: await freePort('udp') };
+    Object.assign(server.ports, { http: await freePort('tcp'), admin: await freePort('tcp') });
+    const config = join(server.directory, 'flambeau.toml');
+    writeFileSync(config, configuration(server.ports, feeds));
+    server.process = new Process(binary(), ['run', config]);
+    await until('the server is ready', async () => {
+      if (server.process.end) throw new Error('ended');
+      return (await fetch(`${server.admin}/readyz`)).ok;
+    }).catch((error) => {
+      throw new Error(`${error.message}\n${server.log()}`);
+    });
+    return server;
+  }
+
+  /** Where a venue publishes `feed`. */
+  publish(feed) {
+    return `srt://127.0.0.1:${this.ports.ingest}?streamid=#!::r=${feed},m=publish`;
+  }
+
+  /** The address of a channel, without a slash at its end. */
+  channel(feed) {
+    return `http://127.0.0.1:${this.ports.http}/${feed}`;
+  }
+
+  get admin() {
+    return `http://127.0.0.1:${this.ports.admin}`;
+  }
+
+  /** Waits until a channel's Playlist lists a whole Segment. */
+  plays(feed) {
+    return until(`channel ${feed} plays`, async () => {
+      const multivariant = await text(`${this.channel(feed)}/index.m3u8`);
+      const media = multivariant.split('\n').find((line) => line && !line.startsWith('#'));
+      return (await text(`${this.channel(feed)}/${media}`)).includes('#EXTINF');
+    }).catch((error) => {
+      throw new Error(`${error.message}\n${this.log()}`);
+    });
+  }
+
+  log() {
+    return (this.process.stdout + this.process.stderr).slice(-4000);
+  }
+
+  async stop() {
+    const end = await this.process.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+    return end;
+  }
+}
+
+/** The body of a response that must be a success. */
+export async function text(url, options) {
+  const response = await fetch(url, options);
+  if (!response.ok) throw new Error(`${response.status} for ${url}`);
+  return response.text();
+}
+
+function configuration(ports, feeds) {
+  const one = (feed) => `
+[[feeds]]
+id = "${feed}"
+[[channels]]
+id = "${feed}"
+feed = "${feed}"
+public = true
+`;
+  return `
+[ingest.srt]
+listen = "127.0.0.1:${ports.ingest}"
+[edge.srt]
+listen = "127.0.0.1:${ports.pull}"
+[edge.http]
+listen = "127.0.0.1:${ports.http}"
+[admin]
+listen = "127.0.0.1:${ports.admin}"
+${feeds.map(one).join('')}`;
+}

@@ -1,0 +1,132 @@
+// Venues: encoders that publish over SRT, live or from material made beforehand.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Process, run, sleep } from './process.js';
+import { insertCues } from './scte35.js';
+import { targetDirectory } from './server.js';
+
+const FFMPEG = ['-nostdin', '-v', 'warning'];
+const OFF_AIR_BITS_PER_SECOND = 8_000_000;
+const PAYLOAD = 7 * 188;
+
+/** How long the off-air feed is. */
+export const OFF_AIR_SECONDS = 75;
+/** How long each picture of the changing feed is. */
+export const PICTURE_SECONDS = 20;
+
+/** The languages that each venue speaks, in the order of its tracks. */
+export const LANGUAGES = ['eng', 'fra'];
+
+const picture = (size, rate) => ['-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}`];
+const tone = (hertz) => ['-f', 'lavfi', '-i', `sine=frequency=${hertz}:beep_factor=4:sample_rate=48000`];
+const h264 = (profile, bitrate) => [
+  ...['-c:v', 'libx264', '-preset', 'ultrafast', '-profile:v', profile, '-pix_fmt', 'yuv420p', '-bf', '2'],
+  ...['-b:v', bitrate, '-maxrate', bitrate, '-bufsize', bitrate, '-g', '25', '-sc_threshold', '0'],
+];
+const languages = (...names) => names.flatMap((name, index) => [`-metadata:s:a:${index}`, `language=${name}`]);
+
+/** An encoder at work: 720p25 H.264 of 2 Mb/s and AAC in two languages. */
+export function encoder(target) {
+  const realTime = [picture('1280x720', 25), tone(440), tone(660)].flatMap((input) => ['-re', ...input]);
+  return new Process('ffmpeg', [
+    ...FFMPEG,
+    ...realTime,
+    ...['-map', '0:v', '-map', '1:a', '-map', '2:a', ...h264('main', '2M')],
+    ...['-c:a', 'aac', '-b:a', '96k', '-ac', '2', ...languages(...LANGUAGES)],
+    ...['-f', 'mpegts', `${target}&pkt_size=${PAYLOAD}`],
+  ]);
+}
+
+/** Plays transport streams of `changing` one after the other, as one contribution without a break. */
+export function changingEncoder(target, files) {
+  const list = join(mediaDirectory(), 'changing.txt');
+  writeFileSync(list, files.map((file) => `file '${file}'\n`).join(''));
+  return new Process('ffmpeg', [
+    ...FFMPEG,
+    ...['-re', '-f', 'concat', '-safe', '0', '-i', list, '-map', '0', '-c', 'copy'],
+    ...['-f', 'mpegts', `${target}&pkt_size=${PAYLOAD}`],
+  ]);
+}
+
+/** Plays a constant bit rate stream by the byte, through srt-live-transmit. */
+export function player(target, file) {
+  const sender = new Process('srt-live-transmit', ['-loglevel:error', `-chunk:${PAYLOAD}`, 'file://con', target]);
+  pace(sender, readFileSync(file), OFF_AIR_BITS_PER_SECOND);
+  return sender;
+}
+
+async function pace(sender, bytes, bitsPerSecond) {
+  const start = performance.now();
+  let sent = 0;
+  while (sent < bytes.length && !sender.end) {
+    const due = ((performance.now() - start) / 1000) * (bitsPerSecond / 8);
+    const end = Math.min(bytes.length, Math.floor(due / PAYLOAD) * PAYLOAD);
+    if (end > sent) sender.child.stdin.write(bytes.subarray(sent, end));
+    sent = Math.max(sent, end);
+    await sleep(5);
+  }
+  sender.child.stdin.end();
+}
+
+/**
+ * What comes off air: 1080i50 H.264 with B-frames at a constant bit rate with null packets; AAC in two languages,
+ * AC-3 and MP2 beside it; SCTE-35.
+ */
+export function offAir(seconds = OFF_AIR_SECONDS) {
+  return made(`off-air-${seconds}.ts`, async (file) => {
+    await run('ffmpeg', [
+      ...FFMPEG,
+      ...picture('1920x1080', 50),
+      ...[...tone(440), ...tone(660), ...tone(440), ...tone(660)],
+      ...['-filter_complex', '[0:v]interlace=scan=tff:lowpass=0,setfield=tff[v]', '-map', '[v]'],
+      ...[1, 2, 3, 4].flatMap((input) => ['-map', `${input}:a`]),
+      ...h264('high', '5M'),
+      ...['-flags', '+ilme+ildct', '-x264-params', 'tff=1'],
+      ...['-c:a:0', 'aac', '-c:a:1', 'aac', '-c:a:2', 'ac3', '-c:a:3', 'mp2', '-ac', '2', '-b:a', '128k'],
+      ...languages('eng', 'fra', 'eng', 'fra'),
+      ...['-t', String(seconds), '-muxrate', String(OFF_AIR_BITS_PER_SECOND), '-f', 'mpegts', '-y', file],
+    ]);
+    const packetsPerSecond = OFF_AIR_BITS_PER_SECOND / 8 / 188;
+    writeFileSync(file, insertCues(readFileSync(file), Math.round(packetsPerSecond * 5)));
+  });
+}
+
+/** Two streams alike but for the picture: 720p25 Main, then 540p25 High. */
+export function changing(seconds = PICTURE_SECONDS) {
+  const one = (size, profile) =>
+    made(`changing-${size}-${seconds}.ts`, (file) =>
+      run('ffmpeg', [
+        ...FFMPEG,
+        ...[...picture(size, 25), ...tone(440), ...tone(660), '-map', '0:v', '-map', '1:a', '-map', '2:a'],
+        ...[...h264(profile, '2M'), '-c:a', 'aac', '-b:a', '96k', '-ac', '2', ...languages(...LANGUAGES)],
+        ...['-t', String(seconds), '-f', 'mpegts', '-y', file],
+      ]),
+    );
+  return Promise.all([one('1280x720', 'main'), one('960x540', 'high')]);
+}
+
+/** Makes beforehand what takes long to encode, so that no encoder runs beside the players. */
+export async function prepare() {
+  await offAir();
+  await changing();
+}
+
+/** The file of that name, made anew where this program has changed since. */
+async function made(name, make) {
+  const version = createHash('sha256').update(readFileSync(new URL(import.meta.url))).digest('hex').slice(0, 8);
+  const file = join(mediaDirectory(), `${version}-${name}`);
+  if (!existsSync(file)) {
+    await make(`${file}.part`);
+    renameSync(`${file}.part`, file);
+  }
+  return file;
+}
+
+function mediaDirectory() {
+  const directory = join(targetDirectory(), 'players');
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}

@@ -1,0 +1,76 @@
+// What a viewer's figures must be.
+
+const START_MS_MAX = 8_000;
+const LATENCY_MS_MAX = 12_000;
+const PACE_TOLERANCE = 0.05;
+const DROPPED_SHARE_MAX = 0.05;
+// Players tell of a stall in their own words too. Where one is expected, so are those.
+const STALL_NOTICE = /^error mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole)/;
+
+/** ISO 639-1 or 639-2, as ISO 639-1: players differ in which they tell. */
+export function shortLanguage(language) {
+  return { eng: 'en', fra: 'fr', fre: 'fr' }[language] ?? language;
+}
+
+/** The languages told, each once, in order. */
+export function languagesOf(figures) {
+  return [...new Set(figures.languages.map(shortLanguage))].sort().join('+');
+}
+
+/**
+ * What is wrong with a viewer that should have played without a break between two readings of its figures.
+ */
+export function steadyFaults(before, after, { framesPerSecond }) {
+  const faults = [...common(after), ...after.errors];
+  const wall = (after.at - before.at) / 1000;
+  const pace = (after.time - before.time) / wall;
+  if (!(Math.abs(pace - 1) <= PACE_TOLERANCE)) faults.push(`played ${pace.toFixed(3)} s a second`);
+  for (const { at } of after.waits) faults.push(`waited for data ${at} ms after the page was opened`);
+  for (const { at, ms } of after.freezes) faults.push(`stood for ${ms} ms, ${at} ms after the page was opened`);
+  const frames = after.frames - before.frames;
+  if (frames < wall * framesPerSecond * 0.95) faults.push(`showed ${frames} frames in ${wall.toFixed(1)} s`);
+  const dropped = after.dropped - before.dropped;
+  if (dropped > frames * DROPPED_SHARE_MAX) faults.push(`dropped ${dropped} of ${frames} frames`);
+  return faults;
+}
+
+/**
+ * What is wrong with a viewer that may have stood once for `stallMsMax`, but must have gone on by itself
+ * and play now.
+ */
+export function resumedFaults(before, after, { stallMsMax }) {
+  const faults = common(after);
+  faults.push(...after.errors.filter((error) => !STALL_NOTICE.test(error)));
+  const stood = standstillMs(before, after);
+  if (stood > stallMsMax) faults.push(`stood for ${stood} ms in all`);
+  if (after.frozenMs > 1000) faults.push(`stands still since ${after.frozenMs} ms`);
+  if (after.time <= before.time) faults.push('went no further');
+  return faults;
+}
+
+/** How long the picture stood between the two readings. */
+export function standstillMs(before, after) {
+  return after.freezes.slice(before.freezes.length).reduce((sum, { ms }) => sum + ms, 0);
+}
+
+function common(figures) {
+  const faults = [];
+  if (figures.startMs === null) return ['never started'];
+  if (figures.startMs > START_MS_MAX) faults.push(`took ${figures.startMs} ms to start`);
+  if (!(figures.latencyMs < LATENCY_MS_MAX)) faults.push(`is ${figures.latencyMs} ms behind`);
+  if (languagesOf(figures) !== 'en+fr') faults.push(`lists the languages ${languagesOf(figures) || 'none'}`);
+  return faults;
+}
+
+/** The figures worth a line. */
+export function summary(before, after) {
+  return {
+    start: `${after.startMs} ms`,
+    latency: `${after.latencyMs} ms`,
+    buffered: `${after.bufferedMs} ms`,
+    frames: after.frames - before.frames,
+    dropped: after.dropped - before.dropped,
+    stood: `${standstillMs(before, after)} ms`,
+    languages: languagesOf(after),
+  };
+}

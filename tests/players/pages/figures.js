@@ -1,0 +1,57 @@
+// What a viewer would notice, measured from outside the player: from the <video> element alone.
+
+const SAMPLE_MS = 100;
+// A picture that stands for longer than this is a stall, whatever the player calls it.
+const FREEZE_MS = 400;
+
+/**
+ * Measures `video` from now on. `player` answers for what only the player knows:
+ * `languages()`, `wallClock()` (milliseconds since 1970 of the picture shown), `select(language)`.
+ */
+export function measure(video, player) {
+  const opened = performance.now();
+  const figures = { startMs: null, waits: [], freezes: [], errors: [], pictures: [], sampleGapMs: 0 };
+  let last = { at: opened, time: 0, moved: opened };
+
+  const since = (at) => Math.round(at - opened);
+  video.addEventListener('playing', () => (figures.startMs ??= since(performance.now())));
+  video.addEventListener('waiting', () => {
+    if (figures.startMs !== null) figures.waits.push({ at: since(performance.now()), time: video.currentTime });
+  });
+  video.addEventListener('resize', () => figures.pictures.push(`${video.videoWidth}x${video.videoHeight}`));
+  video.addEventListener('error', () => figures.errors.push(`media element: ${video.error?.message}`));
+  addEventListener('error', (event) => figures.errors.push(`page: ${event.message}`));
+  addEventListener('unhandledrejection', (event) => figures.errors.push(`page: ${event.reason}`));
+
+  setInterval(() => {
+    const now = performance.now();
+    figures.sampleGapMs = Math.max(figures.sampleGapMs, Math.round(now - last.at));
+    const moved = video.currentTime !== last.time;
+    if (moved && figures.startMs !== null && now - last.moved >= FREEZE_MS) {
+      figures.freezes.push({ at: since(last.moved), ms: Math.round(now - last.moved) });
+    }
+    last = { at: now, time: video.currentTime, moved: moved ? now : last.moved };
+  }, SAMPLE_MS);
+
+  window.select = (language) => player.select(language);
+  window.figures = () => {
+    const quality = video.getVideoPlaybackQuality();
+    const end = video.buffered.length ? video.buffered.end(video.buffered.length - 1) : video.currentTime;
+    const wallClock = player.wallClock();
+    return {
+      ...figures,
+      at: since(performance.now()),
+      time: video.currentTime,
+      frozenMs: Math.round(performance.now() - last.moved),
+      bufferedMs: Math.round((end - video.currentTime) * 1000),
+      latencyMs: wallClock ? Math.round(Date.now() - wallClock) : null,
+      frames: quality.totalVideoFrames,
+      dropped: quality.droppedVideoFrames,
+      languages: player.languages(),
+    };
+  };
+  return figures;
+}
+
+/** What the page's address asks to play. */
+export const source = new URLSearchParams(location.search).get('source');
