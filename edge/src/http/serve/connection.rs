@@ -80,15 +80,15 @@ async fn exchange_all(connection: &mut Connection, shutdown: &CancellationToken)
 
 async fn end(shared: &Shared, connection: Connection, result: hyper::Result<()>, peer: SocketAddr) {
     let socket = connection.into_parts().io.into_inner();
-    let Err(error) = result else { return say_and_close(socket, b"").await };
+    let Err(error) = result else { return say_and_close(socket.into_stream(), b"").await };
     tracing::debug!(%peer, %error, "connection ended");
     if socket.is_head_late() {
-        say_and_close(socket, TOO_SLOW).await;
+        say_and_close(socket.into_stream(), TOO_SLOW).await;
     } else if error.is_parse() {
         // hyper has answered 400, 414 or 431.
         let large = error.is_parse_too_large();
         shared.stats.count(if large { Event::HeaderTooLarge } else { Event::HeaderMalformed });
-        say_and_close(socket, b"").await;
+        say_and_close(socket.into_stream(), b"").await;
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,17 +22,21 @@ const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
 /// Counts the ends of a connection's exchanges: odd while a request is being answered, even between requests.
 #[derive(Debug, Default)]
-pub(super) struct Exchange(AtomicU32);
+pub(super) struct Exchange {
+    ends: AtomicU32,
+    /// Wakes whoever reads from the socket.
+    reader: AtomicWaker,
+}
 
 impl Exchange {
     /// A request has arrived; it is answered when the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
-        self.0.fetch_add(1, Relaxed);
+        self.ends.fetch_add(1, Relaxed);
         Answering(self.clone())
     }
 
     fn count(&self) -> u32 {
-        self.0.load(Relaxed)
+        self.ends.load(Relaxed)
     }
 }
 
@@ -41,7 +46,9 @@ pub(super) struct Answering(Arc<Exchange>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Relaxed);
+        self.0.ends.fetch_add(1, Relaxed);
+        // hyper does not look at the socket again by itself, and so would not set the clock for the next request.
+        self.0.reader.wake();
     }
 }
 
@@ -98,6 +105,11 @@ impl Socket {
     /// Whether the head of a request began and did not end in time.
     pub(super) fn is_head_late(&self) -> bool {
         self.head_late
+    }
+
+    /// The socket without its clock.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Nothing has come: sets the clock when a new wait has begun, and looks at it.
@@ -181,6 +193,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.exchange.reader.register(cx.waker());
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Pending => self.poll_read_clock(cx),

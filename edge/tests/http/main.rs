@@ -1,0 +1,7 @@
+//! The HTTP edge as its clients meet it: the real server on a loopback port, and bytes on a socket.
+
+mod common;
+mod delivery;
+mod entitlement;
+mod limits;
+mod low_latency;
