@@ -224,8 +224,14 @@ impl Demuxer {
             self.stats.scrambled += 1;
             return;
         }
-        if role.table && self.tracker.push(packet.pid, packet.payload, packet.unit_start) {
-            self.adopt(sink);
+        if role.table {
+            let change = self.tracker.push(packet.pid, packet.payload, packet.unit_start);
+            if change.program {
+                self.adopt(sink);
+            }
+            if change.program || change.pids {
+                self.assign_roles();
+            }
         } else if let Some(index) = index {
             self.payload(index, packet, sink);
         }
@@ -328,10 +334,8 @@ impl Demuxer {
 
     /// Takes the programme over from the tracker: streams that stay go on, others come and go.
     fn adopt(&mut self, sink: &mut impl FnMut(Event)) {
-        let Some((pmt, pid)) = self.tracker.program() else {
-            self.assign_roles();
-            return;
-        };
+        // A programme that has only gone stays until there is another one.
+        let Some((pmt, pid)) = self.tracker.program() else { return };
         sink(Event::Program(pmt.describe(pid)));
         self.pcr_pid = pmt.pcr_pid;
         let mut before = std::mem::take(&mut self.streams);
@@ -352,7 +356,6 @@ impl Demuxer {
                 sink(Event::TrackGone(track.id));
             }
         }
-        self.assign_roles();
     }
 
     fn assign_roles(&mut self) {

@@ -118,6 +118,15 @@ struct Pat {
     sections: Vec<Vec<u8>>,
 }
 
+/// What a packet's tables changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Change {
+    /// The PIDs that carry tables are others now.
+    pub pids: bool,
+    /// The programme followed, or its PMT, is another now.
+    pub program: bool,
+}
+
 /// Follows a stream's PAT and PMTs.
 #[derive(Debug, Default)]
 pub struct Tracker {
@@ -142,23 +151,25 @@ impl Tracker {
         self.assemblers.iter().map(|&(pid, _)| pid)
     }
 
-    /// Takes a packet's payload; whether the programme followed, or its PMT, is another now.
-    pub fn push(&mut self, pid: u16, payload: &[u8], unit_start: bool) -> bool {
-        let Some((_, assembler)) = self.assemblers.iter_mut().find(|(known, _)| *known == pid) else {
-            return false;
-        };
-        let mut assembler = std::mem::take(assembler);
-        let mut changed = false;
-        assembler.push(payload, unit_start, &mut |section| changed |= self.section(pid, section));
-        if let Some((_, slot)) = self.assemblers.iter_mut().find(|(known, _)| *known == pid) {
+    /// Takes a packet's payload.
+    pub fn push(&mut self, pid: u16, payload: &[u8], unit_start: bool) -> Change {
+        let mut change = Change::default();
+        let Some(mut assembler) = self.assembler(pid).map(std::mem::take) else { return change };
+        assembler.push(payload, unit_start, &mut |section| self.section(pid, section, &mut change));
+        // A new PAT may have dropped the PID meanwhile.
+        if let Some(slot) = self.assembler(pid) {
             *slot = assembler;
         }
-        changed
+        change
+    }
+
+    fn assembler(&mut self, pid: u16) -> Option<&mut Assembler> {
+        self.assemblers.iter_mut().find(|(known, _)| *known == pid).map(|(_, assembler)| assembler)
     }
 
     /// Packets of this PID are missing.
     pub fn lose(&mut self, pid: u16) {
-        if let Some((_, assembler)) = self.assemblers.iter_mut().find(|(known, _)| *known == pid) {
+        if let Some(assembler) = self.assembler(pid) {
             assembler.reset();
         }
     }
@@ -184,29 +195,24 @@ impl Tracker {
         self.malformed
     }
 
-    fn section(&mut self, pid: u16, data: &[u8]) -> bool {
+    fn section(&mut self, pid: u16, data: &[u8], change: &mut Change) {
         // The same table comes again ten times a second: those are told without reading them.
         if pid == PAT_PID && self.pat.sections.iter().any(|known| known == data) {
-            return false;
+            return;
         }
         if pid != PAT_PID && self.repeats(pid, data) {
-            return self.choose();
+            change.program |= self.choose();
+            return;
         }
-        let section = match Section::parse(data) {
+        match Section::parse(data) {
             // 2.4.4.5: the next table is announced; the current one holds.
-            Ok(section) if !section.current => return false,
-            Ok(section) => section,
-            Err(SectionError::Crc) => {
-                self.crc_errors += 1;
-                return false;
-            }
+            Ok(section) if !section.current => {}
+            Ok(section) if pid == PAT_PID => self.pat_section(&section, data, change),
+            Ok(section) => change.program |= self.pmt_section(pid, &section, data),
+            Err(SectionError::Crc) => self.crc_errors += 1,
             // A private section of the short syntax may share a PID.
-            Err(SectionError::Malformed) => return false,
-        };
-        if pid == PAT_PID {
-            return self.pat_section(&section, data);
+            Err(SectionError::Malformed) => {}
         }
-        self.pmt_section(pid, &section, data)
     }
 
     fn repeats(&mut self, pid: u16, data: &[u8]) -> bool {
@@ -236,9 +242,9 @@ impl Tracker {
         }
     }
 
-    fn pat_section(&mut self, section: &Section<'_>, data: &[u8]) -> bool {
+    fn pat_section(&mut self, section: &Section<'_>, data: &[u8], change: &mut Change) {
         if section.table != PAT_TABLE || section.number > section.last {
-            return false;
+            return;
         }
         let count = usize::from(section.last) + 1;
         let pat = &mut self.pat;
@@ -256,10 +262,11 @@ impl Tracker {
         pat.parts[usize::from(section.number)] = Some(part);
         pat.sections.push(data.to_vec());
         if pat.parts.iter().any(Option::is_none) {
-            return false;
+            return;
         }
         let programs: Vec<_> = pat.parts.iter().flatten().flatten().copied().take(PROGRAMS_MAX).collect();
-        self.adopt(&programs)
+        change.program |= self.adopt(&programs);
+        change.pids = true;
     }
 
     /// Watches the programmes of a new PAT, keeping what is known of those that stay.
