@@ -1,41 +1,84 @@
 //! Feeds in, Channels out: CMAF Parts and Segments, and the Playlists and Manifest that name them.
+//!
+//! [`start`] runs one task that watches the Directory and one task for each Channel whose Feed is there. A
+//! Channel's task reads its Feed with a cursor of its own, takes the transport stream apart, and commits what
+//! is new to [`flambeau_media::channel::Channel`]. Nothing here knows of viewers.
 
-use std::sync::Arc;
+mod channel;
+mod chunker;
+mod clock;
+mod lane;
+mod language;
+mod packaging;
+mod render;
+mod shelf;
+mod stats;
+mod supervise;
+mod window;
 
-use flambeau_config::Config;
-use flambeau_config::Policy;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flambeau_config::{Config, Policy};
 use flambeau_media::ChannelId;
 use flambeau_media::directory::Directory;
 use tokio_util::sync::CancellationToken;
 
-mod stats;
-
+pub use channel::Offline;
 pub use stats::Stats;
 
-/// Starts packaging: one task that watches the Directory, and one for each Channel whose Feed is live.
+/// How a Channel is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Length of a Part.
+    pub part: Duration,
+    /// Length of a Segment.
+    pub segment: Duration,
+    /// How far back its players can seek.
+    pub window: Duration,
+}
+
+/// Totals by Channel, shared with the tasks that count.
+type Board = Arc<Mutex<BTreeMap<ChannelId, Stats>>>;
+
+/// Starts packaging: one task that watches the Directory, and one for each Channel whose Feed is there.
 ///
 /// It ends when `shutdown` is cancelled: each Channel finishes the Part in hand, then [`Packager::stopped`]
-/// returns.
+/// returns. Must be called within a tokio runtime.
 pub fn start(
     config: &Config,
     policy: Policy,
     directory: Arc<Directory>,
     shutdown: CancellationToken,
 ) -> Packager {
-    let _ = (config, policy, directory, shutdown);
-    Packager {}
+    let stopped = CancellationToken::new();
+    let board = Board::default();
+    let (guard, shared) = (stopped.clone().drop_guard(), board.clone());
+    let supervisor = supervise::Supervisor::new(config, policy, directory, shared);
+    tokio::spawn(async move {
+        let _guard = guard;
+        supervisor.run(shutdown).await;
+    });
+    Packager { stopped, board }
 }
 
 /// The packager at work.
 #[derive(Debug)]
-pub struct Packager {}
+pub struct Packager {
+    stopped: CancellationToken,
+    board: Board,
+}
 
 impl Packager {
-    /// What each Channel has done so far, in order of name; closed Channels are forgotten.
+    /// What each Channel has done so far, in order of name; Channels that were closed are forgotten.
     pub fn stats(&self) -> Vec<(ChannelId, Stats)> {
-        Vec::new()
+        let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        board.iter().map(|(id, stats)| (id.clone(), stats.clone())).collect()
     }
 
     /// Waits until every Channel has stopped.
-    pub async fn stopped(&self) {}
+    pub async fn stopped(&self) {
+        self.stopped.cancelled().await;
+    }
 }

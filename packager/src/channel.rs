@@ -1,0 +1,156 @@
+//! The task of one Channel: from its Feed's cursor to the Channel's objects.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use flambeau_media::ChannelId;
+use flambeau_media::channel::{Change, Channel};
+use flambeau_media::feed::{Chunk, Feed, Lagged, State};
+use tokio_util::sync::CancellationToken;
+
+use crate::packaging::{Packaging, Resume};
+use crate::stats::Stats;
+use crate::{Board, Timing};
+
+/// How long it may work before others get their turn.
+const TURN: Duration = Duration::from_millis(2);
+
+/// One Channel's packager, with what survives the Feed.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    channel: Arc<Channel>,
+    packaging: Packaging,
+    board: Board,
+    /// Totals of what ran before a panic.
+    before: Stats,
+    lagged: u64,
+    /// What an earlier packager left in the Channel goes with the first new commit.
+    stale: bool,
+}
+
+/// Why a Worker stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The Feed is closed.
+    FeedClosed,
+    /// The process ends.
+    Shutdown,
+}
+
+impl Worker {
+    /// A Worker that goes on where `before` and `resume` tell.
+    pub(crate) fn new(channel: Arc<Channel>, timing: Timing, board: Board, resume: Resume) -> Self {
+        let packaging = Packaging::new(channel.id().clone(), timing, resume);
+        let before = {
+            let board = board.lock().unwrap_or_else(PoisonError::into_inner);
+            board.get(channel.id()).cloned().unwrap_or_default()
+        };
+        let stale = before != Stats::default();
+        Self { channel, packaging, board, before, lagged: 0, stale }
+    }
+
+    /// Packages until the Feed closes or `shutdown` is cancelled. `ends`: with the Feed, the Channel ends.
+    pub(crate) async fn run(
+        mut self,
+        feed: Arc<Feed>,
+        ends: bool,
+        shutdown: CancellationToken,
+        resume: Arc<std::sync::Mutex<Resume>>,
+    ) -> (Self, Stopped) {
+        let mut subscriber = feed.subscribe();
+        self.packaging.resume();
+        self.report(true);
+        let mut turn = Instant::now();
+        let stopped = loop {
+            let next = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break Stopped::Shutdown,
+                next = subscriber.next() => next,
+            };
+            match next {
+                Ok(Some(chunk)) => self.take(&chunk),
+                Ok(None) => break Stopped::FeedClosed,
+                Err(lagged) => self.lag(lagged),
+            }
+            *resume.lock().unwrap_or_else(PoisonError::into_inner) = self.packaging.resume_point();
+            self.report(true);
+            if turn.elapsed() >= TURN {
+                tokio::task::yield_now().await;
+                turn = Instant::now();
+            }
+        };
+        let change = self.packaging.finish(ends && stopped == Stopped::FeedClosed);
+        self.commit(change);
+        self.report(false);
+        (self, stopped)
+    }
+
+    fn take(&mut self, chunk: &Chunk) {
+        let change = self.packaging.push(chunk);
+        self.commit(change);
+    }
+
+    fn commit(&mut self, change: Option<Change>) {
+        let Some(change) = change else { return };
+        if std::mem::take(&mut self.stale) {
+            self.channel.clear();
+        }
+        self.channel.commit(change);
+    }
+
+    fn lag(&mut self, lagged: Lagged) {
+        self.lagged += 1;
+        tracing::warn!(
+            channel = %self.channel.id(),
+            bytes_skipped = lagged.bytes_skipped,
+            "the packager fell behind the Feed's history: the machine is too slow for what it carries"
+        );
+        self.packaging.discontinuity();
+    }
+
+    fn report(&mut self, running: bool) {
+        let mut stats = self.before.plus(self.packaging.stats());
+        stats.lagged += self.lagged;
+        stats.running = running;
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = board.get_mut(self.channel.id()) {
+            *entry = stats;
+        }
+    }
+}
+
+/// Packages a transport stream without a Feed, a clock or a task: for benches and tests.
+#[derive(Debug)]
+pub struct Offline(Packaging);
+
+impl Offline {
+    /// A packager of one Channel.
+    pub fn new(channel: ChannelId, timing: Timing) -> Self {
+        Self(Packaging::new(channel, timing, Resume::default()))
+    }
+
+    /// Takes in what arrived together and returns what is new to be seen.
+    pub fn push(&mut self, chunk: &Chunk) -> Option<Change> {
+        self.0.push(chunk)
+    }
+
+    /// Ends the stream and returns what was in hand.
+    pub fn finish(&mut self) -> Option<Change> {
+        self.0.finish(true)
+    }
+
+    /// Totals so far.
+    pub fn stats(&mut self) -> Stats {
+        self.0.stats().clone()
+    }
+}
+
+/// Whether a Feed's readers have ended.
+pub(crate) fn is_closed(feed: &Feed) -> bool {
+    *feed.state().borrow() == State::Closed
+}
+
+/// Whether a Feed's venue is there.
+pub(crate) fn is_live(feed: &Feed) -> bool {
+    *feed.state().borrow() == State::Live
+}

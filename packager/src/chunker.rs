@@ -1,0 +1,228 @@
+//! From one Track's Samples to Parts: a timeline without gaps, cut every few frames.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use flambeau_media::{Track, Utc};
+use flambeau_proto::isobmff::{Fragment, FragmentSample};
+
+/// Most Samples of a Part, whatever their times say.
+const PART_SAMPLES_MAX: usize = 512;
+/// Most bytes of a Part, whatever its times say: 200 ms of 640 Mb/s.
+const PART_BYTES_MAX: usize = 16 << 20;
+
+/// A finished Part.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// The CMAF chunk.
+    pub(crate) bytes: Bytes,
+    /// Decoding time of its first Sample, in ticks of the Track's timescale since 1970.
+    pub(crate) start: i64,
+    /// Its length in ticks.
+    pub(crate) duration: u64,
+    /// Decoding can start with it.
+    pub(crate) independent: bool,
+    /// Its Samples.
+    pub(crate) samples: usize,
+}
+
+/// A Sample placed on the Track's timeline.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    /// Decoding time, in ticks of the Track's timescale since 1970.
+    pub(crate) time: i64,
+    /// Presentation time less decoding time.
+    pub(crate) composition_offset: i32,
+    /// Its length, where the stream tells.
+    pub(crate) duration: Option<u32>,
+    /// Decoding can start here.
+    pub(crate) sync: bool,
+    /// Its bytes.
+    pub(crate) data: Bytes,
+}
+
+/// Makes Parts of one Track's Samples, within one Period.
+///
+/// A Sample lasts until the next one starts, so the newest waits here for its successor. Audio is counted, not
+/// measured: as long as a frame's time is within half a frame of where the count is, the count holds.
+#[derive(Debug)]
+pub(crate) struct Chunker {
+    timescale: u32,
+    counted: bool,
+    part: Duration,
+    frame_rate: Option<(u32, u32)>,
+    sequence: u32,
+    /// Where the timeline has got to: the next Sample's time if it follows on.
+    end: Option<i64>,
+    /// Length of the newest Sample whose length is known.
+    frame: u32,
+    waiting: Option<Placed>,
+    samples: Vec<FragmentSample>,
+    start: i64,
+    duration: u64,
+    bytes: usize,
+    starts_segment: bool,
+}
+
+impl Chunker {
+    /// A chunker of `track` whose Parts last about `part`; its first Part has this sequence number.
+    pub(crate) fn new(track: &Track, part: Duration, sequence: u32) -> Self {
+        Self {
+            timescale: track.timescale(),
+            counted: !track.is_video(),
+            part,
+            frame_rate: track.codec.picture().and_then(|picture| picture.frame_rate),
+            sequence,
+            end: None,
+            frame: 0,
+            waiting: None,
+            samples: Vec::new(),
+            start: 0,
+            duration: 0,
+            bytes: 0,
+            starts_segment: true,
+        }
+    }
+
+    /// Sequence number of the next Part.
+    pub(crate) fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// Where the timeline has got to, in ticks; none before the first Sample.
+    pub(crate) fn end(&self) -> Option<i64> {
+        self.end
+    }
+
+    /// Length of a frame, in ticks; 0 while it is not known.
+    pub(crate) fn frame(&self) -> u32 {
+        self.frame
+    }
+
+    /// Nothing of the Segment in hand is there yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.starts_segment && self.waiting.is_none() && self.samples.is_empty()
+    }
+
+    /// Where a Sample of that time goes; none where it would lie before one that is already there.
+    pub(crate) fn place(&self, time: i64) -> Option<i64> {
+        let Some(end) = self.end else { return Some(time) };
+        let off = time - end;
+        if self.counted {
+            let half = i64::from(self.frame / 2);
+            return (off >= -half).then_some(if off <= half { end } else { time });
+        }
+        match &self.waiting {
+            Some(waiting) => (time > waiting.time).then_some(time),
+            None => (off >= 0).then_some(time),
+        }
+    }
+
+    /// Takes the next Sample, placed by [`Chunker::place`], and returns the Part that it completes.
+    pub(crate) fn push(&mut self, sample: Placed) -> Option<Part> {
+        let part = self.settle(sample.time);
+        if let Some(duration) = sample.duration {
+            self.frame = duration;
+        }
+        self.end = Some(sample.time + i64::from(self.frame));
+        self.waiting = Some(sample);
+        part
+    }
+
+    /// Ends the Segment at `time`, where the next one starts, and returns what was in hand: two Parts at most.
+    pub(crate) fn cut(&mut self, time: i64) -> Vec<Part> {
+        let mut parts: Vec<Part> = self.settle(time).into_iter().collect();
+        parts.extend(self.close());
+        self.end = Some(time);
+        self.starts_segment = true;
+        parts
+    }
+
+    /// Ends the Segment, nothing being known of what follows.
+    pub(crate) fn finish(&mut self) -> Vec<Part> {
+        match self.end {
+            Some(end) => self.cut(end),
+            None => Vec::new(),
+        }
+    }
+
+    /// The waiting Sample's length is known now: it lasts until `until`.
+    fn settle(&mut self, until: i64) -> Option<Part> {
+        let waiting = self.waiting.take()?;
+        let duration = u32::try_from(until - waiting.time).unwrap_or(self.frame);
+        if self.frame == 0 || !self.counted {
+            self.frame = duration;
+        }
+        // A stretched Sample would make the Part too long: it gets one of its own.
+        let target = self.target();
+        let early = if !self.samples.is_empty()
+            && self.duration + u64::from(duration) > target + u64::from(duration.min(target as u32) / 2)
+        {
+            self.close()
+        } else {
+            None
+        };
+        if self.samples.is_empty() {
+            self.start = waiting.time;
+        }
+        self.duration += u64::from(duration);
+        self.bytes += waiting.data.len();
+        self.samples.push(FragmentSample {
+            duration,
+            composition_offset: waiting.composition_offset,
+            sync: waiting.sync,
+            data: waiting.data,
+        });
+        let full = self.duration + u64::from(duration / 2) >= target
+            || self.samples.len() >= PART_SAMPLES_MAX
+            || self.bytes >= PART_BYTES_MAX;
+        match early {
+            None if full => self.close(),
+            early => early,
+        }
+    }
+
+    /// Ticks of a Part: as many whole frames as come nearest to the length asked for.
+    fn target(&self) -> u64 {
+        let asked = self.part.as_secs_f64() * f64::from(self.timescale);
+        let frame = match self.frame_rate {
+            Some((num, den)) if num > 0 && den > 0 && num / den <= 1000 => {
+                f64::from(self.timescale) * f64::from(den) / f64::from(num)
+            }
+            _ => f64::from(self.frame.max(1)),
+        };
+        ((asked / frame).round().max(1.0) * frame) as u64
+    }
+
+    /// No Part is longer than this, in whole milliseconds, but for one that holds a gap.
+    pub(crate) fn part_target(&self) -> Duration {
+        let micros = self.target() as f64 * 1e6 / f64::from(self.timescale);
+        Duration::from_millis((micros / 1000.0).ceil() as u64)
+    }
+
+    fn close(&mut self) -> Option<Part> {
+        let first = self.samples.first()?;
+        let independent = first.sync;
+        let fragment = Fragment {
+            sequence: self.sequence,
+            starts_segment: self.starts_segment,
+            decode_time: self.start.max(0) as u64,
+            wall_clock: Utc::from_ticks(self.start, self.timescale),
+            samples: &self.samples,
+        };
+        let part = Part {
+            bytes: fragment.write(),
+            start: self.start,
+            duration: self.duration,
+            independent,
+            samples: self.samples.len(),
+        };
+        self.samples.clear();
+        (self.duration, self.bytes, self.starts_segment) = (0, 0, false);
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(part)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! Which Channels are packaged: one task each, restarted alone when it panics.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flambeau_config::schema::ChannelConfig;
+use flambeau_config::{Config, Mode, Policy};
+use flambeau_media::channel::Channel;
+use flambeau_media::directory::Directory;
+use flambeau_media::feed::Feed;
+use flambeau_media::{ChannelId, FeedId};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::{Stopped, Worker, is_closed, is_live};
+use crate::packaging::Resume;
+use crate::stats::Stats;
+use crate::{Board, Timing};
+
+/// First wait before a packager that panicked runs again; it doubles with each panic.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Longest wait.
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// After this long without a panic, the wait is the first one again.
+const BACKOFF_FORGIVEN: Duration = Duration::from_secs(60);
+/// Nothing is due: look again after this long.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Watches the Directory, runs a Worker for each Channel whose Feed is there.
+pub(crate) struct Supervisor {
+    timing: Timing,
+    /// The Channel ends with its Feed: there is no telling that it will come back.
+    channels_end: bool,
+    policy: Policy,
+    directory: Arc<Directory>,
+    board: Board,
+    entries: BTreeMap<ChannelId, Entry>,
+    tasks: JoinSet<(Worker, Stopped)>,
+    names: HashMap<Id, ChannelId>,
+}
+
+/// A Channel that is open.
+struct Entry {
+    channel: Arc<Channel>,
+    feed: FeedId,
+    timing: Timing,
+    resume: Arc<Mutex<Resume>>,
+    work: Work,
+    backoff: Duration,
+    started: Instant,
+}
+
+enum Work {
+    Running,
+    /// The Feed is closed; its Playlists stay until then.
+    Closing {
+        worker: Box<Worker>,
+        until: Instant,
+    },
+    /// The packager panicked and runs again then.
+    Backoff(Instant),
+    /// Nothing is left of it but its place in the Directory.
+    Idle,
+}
+
+impl Supervisor {
+    pub(crate) fn new(config: &Config, policy: Policy, directory: Arc<Directory>, board: Board) -> Self {
+        let defaults = &config.packager;
+        Self {
+            timing: Timing { part: defaults.part, segment: defaults.segment, window: defaults.window },
+            channels_end: config.mode == Mode::Lab,
+            policy,
+            directory,
+            board,
+            entries: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut changes = self.directory.changes();
+        loop {
+            changes.borrow_and_update();
+            self.look(&shutdown);
+            let due = self.due();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = changes.changed() => {}
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                () = tokio::time::sleep_until(due) => {}
+            }
+        }
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.ended(ended);
+        }
+    }
+
+    /// Starts what can run and forgets what is over.
+    fn look(&mut self, shutdown: &CancellationToken) {
+        for feed in self.directory.feeds() {
+            for plan in self.policy.channels_of(feed.id()) {
+                // A Feed whose venue is away for a moment does not make a Channel, but one that is there goes on.
+                let in_backoff =
+                    |entry: &Entry| matches!(entry.work, Work::Backoff(_)) && !is_closed(&feed);
+                if is_live(&feed) || self.entries.get(&plan.id).is_some_and(in_backoff) {
+                    self.ensure(&plan, &feed, shutdown);
+                }
+            }
+        }
+        self.expire();
+    }
+
+    fn ensure(&mut self, plan: &ChannelConfig, feed: &Arc<Feed>, shutdown: &CancellationToken) {
+        if !self.entries.contains_key(&plan.id) {
+            let entry = self.open(plan);
+            self.entries.insert(plan.id.clone(), entry);
+        }
+        let Some(entry) = self.entries.get_mut(&plan.id) else { return };
+        let now = Instant::now();
+        let worker = match std::mem::replace(&mut entry.work, Work::Running) {
+            Work::Running => return,
+            Work::Backoff(until) if now < until => {
+                entry.work = Work::Backoff(until);
+                return;
+            }
+            Work::Closing { worker, .. } => *worker,
+            Work::Backoff(_) | Work::Idle => entry.worker(&self.board),
+        };
+        entry.started = now;
+        let run = worker.run(feed.clone(), self.channels_end, shutdown.clone(), entry.resume.clone());
+        let id = self.tasks.spawn(run).id();
+        self.names.insert(id, plan.id.clone());
+        tracing::info!(channel = %plan.id, feed = %feed.id(), "packaging");
+    }
+
+    fn open(&self, plan: &ChannelConfig) -> Entry {
+        let channel = Channel::new(plan.id.clone(), plan.feed.clone());
+        self.directory.open_channel(channel.clone());
+        self.board().insert(plan.id.clone(), Stats::default());
+        let timing = Timing {
+            part: plan.part.unwrap_or(self.timing.part),
+            segment: plan.segment.unwrap_or(self.timing.segment),
+            window: plan.window.unwrap_or(self.timing.window),
+        };
+        Entry {
+            channel,
+            feed: plan.feed.clone(),
+            timing,
+            resume: Arc::default(),
+            work: Work::Idle,
+            backoff: BACKOFF_MIN,
+            started: Instant::now(),
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, (Worker, Stopped)), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(name) = self.names.remove(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&name) else { return };
+        match ended {
+            Ok((_, (worker, stopped))) => {
+                let until = Instant::now() + entry.timing.window;
+                entry.work = Work::Closing { worker: Box::new(worker), until };
+                if stopped == Stopped::FeedClosed {
+                    tracing::info!(channel = %name, feed = %entry.feed, "the Feed is closed: packaging stops");
+                }
+            }
+            Err(error) => {
+                let message = panic_message(error);
+                if entry.started.elapsed() >= BACKOFF_FORGIVEN {
+                    entry.backoff = BACKOFF_MIN;
+                }
+                tracing::error!(
+                    channel = %name,
+                    backoff_ms = entry.backoff.as_millis() as u64,
+                    "the packager panicked and is restarted: {message}"
+                );
+                entry.work = Work::Backoff(Instant::now() + entry.backoff);
+                entry.backoff = (entry.backoff * 2).min(BACKOFF_MAX);
+                let mut board = self.board();
+                let stats = board.entry(name).or_default();
+                stats.restarts += 1;
+                stats.running = false;
+                stats.last_error = Some(message);
+            }
+        }
+    }
+
+    /// Withdraws what was closed longer ago than its window.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let over = |entry: &Entry| match entry.work {
+            Work::Closing { until, .. } => now >= until,
+            Work::Backoff(_) => self.directory.feed(&entry.feed).is_none(),
+            Work::Running | Work::Idle => false,
+        };
+        let expired: Vec<ChannelId> =
+            self.entries.iter().filter(|(_, entry)| over(entry)).map(|(id, _)| id.clone()).collect();
+        for id in expired {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.channel.clear();
+            entry.work = Work::Idle;
+            if self.channels_end {
+                self.entries.remove(&id);
+                self.directory.close_channel(&id);
+                self.board().remove(&id);
+            }
+        }
+    }
+
+    /// When something must be done that no event tells of.
+    fn due(&self) -> Instant {
+        let times = self.entries.values().filter_map(|entry| match entry.work {
+            Work::Closing { until, .. } | Work::Backoff(until) => Some(until),
+            Work::Running | Work::Idle => None,
+        });
+        // A time that has passed and was of no use (the Feed is away) must not make this loop spin.
+        let soon = Instant::now() + Duration::from_millis(100);
+        times.min().map_or_else(|| Instant::now() + IDLE, |due| due.max(soon))
+    }
+
+    fn board(&self) -> std::sync::MutexGuard<'_, BTreeMap<ChannelId, Stats>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// A Worker that goes on with the numbers of the one before.
+    fn worker(&self, board: &Board) -> Worker {
+        let resume = *self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        let resumed = resume.next_number.map_or(resume, |_| Resume {
+            // Whatever was in the making is not gone on with.
+            discontinuities: resume.discontinuities + 1,
+            ..resume
+        });
+        Worker::new(self.channel.clone(), self.timing, board.clone(), resumed)
+    }
+}
+
+fn panic_message(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(payload) => match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => payload.downcast_ref::<&str>().map_or("a panic without words", |t| t).to_owned(),
+        },
+        Err(error) => error.to_string(),
+    }
+}
