@@ -51,6 +51,10 @@ impl Listener {
         let shared = Arc::new(Shared { sessions_max: settings.sessions_max, ..Shared::default() });
         let secret = Arc::new(CookieSecret::random());
         let workers = settings.workers.max(1);
+        if workers > 1 && address.port() != 0 {
+            // Sharing a port would let a second server take half of our callers unnoticed: ask for it alone first.
+            drop(Socket::bind(address, false)?);
+        }
         let first = Socket::bind(address, workers > 1)?;
         let local = first.local_addr()?;
         let mut sockets = vec![first];

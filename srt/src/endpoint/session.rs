@@ -67,6 +67,11 @@ impl Session {
         self.shared.peer
     }
 
+    /// Whether both are handles of one session.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// The session's numbers, at most a quarter of a second old.
     pub fn stats(&self) -> Stats {
         self.shared.read().stats

@@ -35,9 +35,7 @@ impl Socket {
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
-        // The kernel caps both at net.core.{r,w}mem_max; what it grants is what there is.
-        socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
-        socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+        enlarge_buffers(&socket)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         Ok(socket.into())
@@ -105,6 +103,26 @@ impl Socket {
         }
         lost
     }
+}
+
+/// Asks for large kernel buffers: past net.core.{r,w}mem_max where this process may, up to it where not.
+fn enlarge_buffers(socket: &socket2::Socket) -> io::Result<()> {
+    use rustix::net::sockopt::{set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force};
+    if set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_err() {
+        socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+    }
+    if set_socket_send_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_err() {
+        socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+    }
+    let granted = socket.recv_buffer_size()?;
+    if granted < SOCKET_BUFFER_BYTES {
+        tracing::warn!(
+            granted,
+            wanted = SOCKET_BUFFER_BYTES,
+            "small UDP receive buffer: bursts may be lost. Raise it: sysctl -w net.core.rmem_max={SOCKET_BUFFER_BYTES}"
+        );
+    }
+    Ok(())
 }
 
 /// What a GRO run may hold.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{Command, Opening, Worker};
 use crate::endpoint::listener::Shared;
@@ -91,7 +91,8 @@ impl Greeter {
                 self.callers.insert(key, Caller::Undecided(now));
                 None
             }
-            Err(refused) => Some(refused.into_inner().turn_away(Reason::Backlog)),
+            Err(TrySendError::Full(request)) => Some(request.turn_away(Reason::Backlog)),
+            Err(TrySendError::Closed(request)) => Some(request.turn_away(Reason::Close)),
         }
     }
 

@@ -30,7 +30,7 @@ struct Stream {
 
 fn fill(position: u64, into: &mut [u8]) {
     for (n, byte) in into.iter_mut().enumerate() {
-        *byte = ((position + n as u64) * 31 >> 3) as u8;
+        *byte = (((position + n as u64) * 31) >> 3) as u8;
     }
 }
 
@@ -62,6 +62,9 @@ struct Link {
     seed: u64,
 }
 
+/// When it arrives, its order among those, whether it goes to the receiver, and its bytes.
+type InFlight = (Instant, u64, bool, Vec<u8>);
+
 /// A caller that sends and a listener that receives.
 struct Pair {
     now: Instant,
@@ -69,7 +72,7 @@ struct Pair {
     receiver: Connection,
     link: Link,
     random: StdRng,
-    wire: BinaryHeap<Reverse<(Instant, u64, bool, Vec<u8>)>>,
+    wire: BinaryHeap<Reverse<InFlight>>,
     order: u64,
     bytes_to_receiver: Vec<(Instant, usize)>,
 }

@@ -1,0 +1,320 @@
+//! From the Feed's ring to a session's packets.
+//!
+//! The source is a position in the ring. A retransmission reads the ring again, so a session costs no copy of the
+//! stream.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use flambeau_media::FeedId;
+use flambeau_media::directory::Directory;
+use flambeau_media::feed::{Feed, State, TS_PACKET_BYTES};
+use flambeau_srt::protocol::sender::{Next, Source};
+use tokio::sync::watch;
+
+/// Where a session stands in its Feed, for whoever watches.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stage: Mutex<Stage>,
+    lagged: AtomicU64,
+}
+
+/// What a session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// The Feed is not there yet.
+    #[default]
+    Waiting,
+    /// The Feed is there; the next random access point is awaited.
+    Joining,
+    /// It receives the stream.
+    Following,
+    /// The Feed did not come in time.
+    TimedOut,
+    /// The Feed ended.
+    Ended,
+    /// It fell behind the Feed's history too often.
+    TooSlow,
+}
+
+impl Progress {
+    /// What the session is doing.
+    pub fn stage(&self) -> Stage {
+        *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Times that it fell behind the Feed's history.
+    pub fn lagged(&self) -> u64 {
+        self.0.lagged.load(Ordering::Relaxed)
+    }
+
+    /// Why the session's stream ended, if it did.
+    pub fn end(&self) -> Option<String> {
+        match self.stage() {
+            Stage::Waiting | Stage::Joining | Stage::Following => None,
+            Stage::TimedOut => Some("the feed did not appear within wait_for_feed".into()),
+            Stage::Ended => Some("the feed ended".into()),
+            Stage::TooSlow => Some("too slow: it fell behind the feed's history again and again".into()),
+        }
+    }
+
+    fn set(&self, stage: Stage) {
+        *self.0.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+}
+
+enum At {
+    Waiting { until: Instant, changes: watch::Receiver<u64> },
+    Joining { feed: Following, until: Instant, newest_known: Option<u64> },
+    Following(Following),
+    Ended,
+}
+
+#[derive(Clone)]
+struct Following {
+    feed: Arc<Feed>,
+    state: watch::Receiver<State>,
+    position: u64,
+}
+
+/// A session's place in a Feed.
+pub(super) struct FeedSource {
+    directory: Arc<Directory>,
+    id: FeedId,
+    at: At,
+    progress: Progress,
+}
+
+impl FeedSource {
+    /// A source that waits up to `wait` for the Feed to be there.
+    pub(super) fn new(directory: Arc<Directory>, id: FeedId, wait: Duration, progress: Progress) -> Self {
+        let now = Instant::now();
+        let mut changes = directory.changes();
+        changes.borrow_and_update();
+        let at = match directory.feed(&id) {
+            Some(feed) => {
+                progress.set(Stage::Joining);
+                let feed = Following::at_head(feed);
+                let newest_known = feed.feed.read_burst().random_access_since(0);
+                At::Joining { feed, until: now + JOIN_WAIT, newest_known }
+            }
+            None => At::Waiting { until: now + wait, changes },
+        };
+        Self { directory, id, at, progress }
+    }
+
+    fn end(&mut self, stage: Stage) -> Next {
+        self.progress.set(stage);
+        self.at = At::Ended;
+        Next::End
+    }
+
+    /// Takes up a Feed that has come to be since the session began: it gets the stream from the first byte.
+    fn look_for_feed(&mut self, now: Instant) -> Option<Next> {
+        let At::Waiting { until, changes } = &mut self.at else { return None };
+        let found = match changes.has_changed() {
+            Ok(true) => {
+                changes.borrow_and_update();
+                self.directory.feed(&self.id)
+            }
+            _ => None,
+        };
+        match found {
+            Some(feed) => {
+                let position = feed.read_burst().tail();
+                self.follow(Following { position, ..Following::at_head(feed) });
+                None
+            }
+            None if now >= *until => Some(self.end(Stage::TimedOut)),
+            None => Some(Next::Empty),
+        }
+    }
+
+    /// Starts at a random access point that is newer than the session, or, where none comes in time, at the next
+    /// packet.
+    fn look_for_start(&mut self, now: Instant) -> Option<Next> {
+        let At::Joining { feed, until, newest_known } = &self.at else { return None };
+        let (newest, head) = {
+            let ring = feed.feed.read_burst();
+            (ring.random_access_since(0), ring.head())
+        };
+        let position = if newest > *newest_known { newest } else { (now >= *until).then_some(head) };
+        match position {
+            Some(position) => {
+                let feed = Following { position, ..feed.clone() };
+                self.follow(feed);
+                None
+            }
+            None if feed.is_closed() => Some(self.end(Stage::Ended)),
+            None => Some(Next::Empty),
+        }
+    }
+
+    fn follow(&mut self, feed: Following) {
+        self.progress.set(Stage::Following);
+        self.at = At::Following(feed);
+    }
+
+    fn lagged(&mut self) -> Next {
+        let times = self.progress.0.lagged.fetch_add(1, Ordering::Relaxed) + 1;
+        let At::Following(following) = &mut self.at else { return Next::Empty };
+        if times > LAGS_MAX {
+            return self.end(Stage::TooSlow);
+        }
+        following.rejoin();
+        Next::Empty
+    }
+}
+
+impl Source for FeedSource {
+    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
+        if let Some(next) = self.look_for_feed(now).or_else(|| self.look_for_start(now)) {
+            return next;
+        }
+        let At::Following(following) = &mut self.at else { return Next::End };
+        match following.take(into) {
+            Taken::Payload { position, len, origin } => Next::Payload { position, len, origin },
+            Taken::Nothing if following.is_closed() => self.end(Stage::Ended),
+            Taken::Nothing => Next::Empty,
+            Taken::Lagged => self.lagged(),
+        }
+    }
+
+    fn again(&mut self, position: u64, into: &mut [u8]) -> bool {
+        match &self.at {
+            At::Following(following) => following.feed.copy(position, into) == Ok(into.len()),
+            _ => false,
+        }
+    }
+}
+
+enum Taken {
+    Payload { position: u64, len: usize, origin: Instant },
+    Nothing,
+    Lagged,
+}
+
+impl Following {
+    fn at_head(feed: Arc<Feed>) -> Self {
+        let position = feed.read_burst().head();
+        Self { state: feed.state(), feed, position }
+    }
+
+    /// Whole TS packets from the position on, as many as a payload takes. Packets that arrived together leave
+    /// together; ones that came in smaller payloads are joined where they are already here.
+    fn take(&mut self, into: &mut [u8]) -> Taken {
+        let len_max = into.len().min(PAYLOAD_BYTES_MAX) / TS_PACKET_BYTES * TS_PACKET_BYTES;
+        let ring = self.feed.read_burst();
+        match ring.copy(self.position, &mut into[..len_max]) {
+            Ok(0) => Taken::Nothing,
+            Ok(len) => {
+                let position = self.position;
+                // The bytes are there, so their arrival is.
+                let origin = ring.arrival(position).map_or_else(Instant::now, |(time, _)| time);
+                self.position += len as u64;
+                Taken::Payload { position, len, origin }
+            }
+            Err(_) => Taken::Lagged,
+        }
+    }
+
+    /// Goes on at the newest random access point, or at the head.
+    fn rejoin(&mut self) {
+        let ring = self.feed.read_burst();
+        self.position = ring.random_access_since(self.position).unwrap_or(ring.head());
+    }
+
+    fn is_closed(&self) -> bool {
+        *self.state.borrow() == State::Closed
+    }
+}
+
+/// A random access point is awaited so long; a stream may have none (an encoder with endless GOPs, data alone).
+const JOIN_WAIT: Duration = Duration::from_secs(2);
+
+/// Seven TS packets: what every SRT receiver takes, and what fits an Ethernet frame.
+const PAYLOAD_BYTES_MAX: usize = 7 * TS_PACKET_BYTES;
+
+/// A session that falls off the ring more often than this cannot follow the stream.
+const LAGS_MAX: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use flambeau_media::Utc;
+    use flambeau_media::feed::{History, Incoming, Publisher};
+
+    use super::*;
+
+    fn write(publisher: &Publisher, byte: u8, random_access: Option<u64>) {
+        let data = vec![byte; PAYLOAD_BYTES_MAX].into();
+        let incoming =
+            Incoming { data, time: Instant::now(), utc: Utc(0), random_access, discontinuity: false };
+        publisher.write(&mut vec![incoming]).expect("the only writer");
+    }
+
+    fn fixture() -> (Arc<Directory>, FeedId) {
+        (Arc::default(), "venue".parse().expect("an id"))
+    }
+
+    fn first_byte(source: &mut FeedSource, now: Instant) -> Option<u8> {
+        let mut into = [0; 1456];
+        match source.next(now, &mut into) {
+            Next::Payload { len, .. } => {
+                assert_eq!(len, PAYLOAD_BYTES_MAX);
+                Some(into[0])
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_puller_that_came_first_gets_the_stream_from_its_first_byte() {
+        let (directory, id) = fixture();
+        let wait = Duration::from_secs(30);
+        let mut source = FeedSource::new(directory.clone(), id.clone(), wait, Progress::default());
+        let now = Instant::now();
+        assert_eq!(first_byte(&mut source, now), None);
+        let publisher = directory.publish(&id, History::default());
+        for byte in 1..4 {
+            write(&publisher, byte, None);
+        }
+        assert_eq!([first_byte(&mut source, now), first_byte(&mut source, now)], [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn a_puller_that_joins_starts_at_a_random_access_point_or_after_two_seconds() {
+        let (directory, id) = fixture();
+        let publisher = directory.publish(&id, History::default());
+        write(&publisher, 1, Some(0));
+        let progress = Progress::default();
+        let mut quick = FeedSource::new(directory.clone(), id.clone(), JOIN_WAIT, progress);
+        let mut patient = FeedSource::new(directory.clone(), id.clone(), JOIN_WAIT, Progress::default());
+        let now = Instant::now();
+        write(&publisher, 2, None);
+        assert_eq!(first_byte(&mut quick, now), None);
+        write(&publisher, 3, Some(2 * PAYLOAD_BYTES_MAX as u64));
+        assert_eq!(first_byte(&mut quick, now), Some(3));
+
+        let mut blind = FeedSource::new(directory, id, JOIN_WAIT, Progress::default());
+        write(&publisher, 4, None);
+        assert_eq!(first_byte(&mut blind, now), None);
+        assert_eq!(first_byte(&mut blind, now + JOIN_WAIT + Duration::from_secs(1)), None);
+        write(&publisher, 5, None);
+        assert_eq!(first_byte(&mut blind, now), Some(5));
+        assert_eq!(first_byte(&mut patient, now), Some(3));
+    }
+
+    #[test]
+    fn a_feed_that_never_comes_ends_the_pull() {
+        let (directory, id) = fixture();
+        let progress = Progress::default();
+        let mut source = FeedSource::new(directory, id, Duration::from_secs(1), progress.clone());
+        let mut into = [0; 1456];
+        assert_eq!(source.next(Instant::now() + Duration::from_secs(2), &mut into), Next::End);
+        assert_eq!(progress.stage(), Stage::TimedOut);
+    }
+}
