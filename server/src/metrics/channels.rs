@@ -52,19 +52,8 @@ impl Channels {
         let each = |value: fn(&Stats) -> u64| {
             rows.iter().map(move |(labels, stats)| (labels.as_slice(), value(stats)))
         };
-        let counters: [(&str, &str, fn(&Stats) -> u64); 7] = [
-            ("flambeau_channel_samples", "Samples packaged", |s| s.samples),
-            ("flambeau_channel_samples_dropped", "Samples left out because they had no place in time", |s| {
-                s.samples_dropped
-            }),
-            ("flambeau_channel_parts", "Parts made", |s| s.parts),
-            ("flambeau_channel_segments", "Segments made", |s| s.segments),
-            ("flambeau_channel_discontinuities", "Discontinuities declared", |s| s.discontinuities),
-            ("flambeau_channel_restarts", "Restarts after a failure of ours", |s| s.restarts),
-            ("flambeau_channel_lagged", "Times the packager fell behind the Feed's history", |s| s.lagged),
-        ];
-        for (name, help, value) in counters {
-            sheet.counters(name, help, each(value))?;
+        for (name, help, value) in COUNTERS {
+            sheet.counters(name, help, each(*value))?;
         }
         sheet.gauges("flambeau_channel_running", "1 while it is packaged", each(|s| u64::from(s.running)))?;
         sheet.gauges("flambeau_channel_tracks", "Tracks packaged", each(|s| s.tracks as u64))?;
@@ -75,3 +64,18 @@ impl Channels {
         )
     }
 }
+
+/// A family of counters: name, help, and where its value is.
+type Counter = (&'static str, &'static str, fn(&Stats) -> u64);
+
+const COUNTERS: &[Counter] = &[
+    ("flambeau_channel_samples", "Samples packaged", |s| s.samples),
+    ("flambeau_channel_samples_dropped", "Samples left out because they had no place in time", |s| {
+        s.samples_dropped
+    }),
+    ("flambeau_channel_parts", "Parts made", |s| s.parts),
+    ("flambeau_channel_segments", "Segments made", |s| s.segments),
+    ("flambeau_channel_discontinuities", "Discontinuities declared", |s| s.discontinuities),
+    ("flambeau_channel_restarts", "Restarts after a failure of ours", |s| s.restarts),
+    ("flambeau_channel_lagged", "Times the packager fell behind the Feed's history", |s| s.lagged),
+];
