@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use common::publish::Encoder;
-use common::pull::HashingPuller;
+use common::pull::{HashingPuller, OUTPUT_BUFFER_BYTES};
 use common::scratch::Scratch;
 use common::server::{Server, Setup};
 use common::srt::Srt;
@@ -119,11 +119,11 @@ async fn exact(name: &str, case: Case) {
 async fn arrival(pullers: &mut [HashingPuller], bytes: u64) {
     let end = tokio::time::Instant::now() + seconds(15);
     until(seconds(20), "the pullers receive", async || {
-        let all = pullers.iter().all(|puller| puller.received() >= bytes);
+        let all = pullers.iter().all(|puller| puller.received() + OUTPUT_BUFFER_BYTES >= bytes);
         (all || tokio::time::Instant::now() > end).then_some(())
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(u64::from(LATENCY_MS) + 500)).await;
 }
 
 fn lossy(to: std::net::SocketAddr, seed: u64) -> Proxy {

@@ -104,7 +104,8 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let heads: Vec<String> = Receiver::ALL.iter().map(ToString::to_string).collect();
-        let text = format!("| publish \\ pull | {} |\n|---|{}\n", heads.join(" | "), "---|".repeat(heads.len()));
+        let text =
+            format!("| publish \\ pull | {} |\n|---|{}\n", heads.join(" | "), "---|".repeat(heads.len()));
         Self { text, faults: String::new() }
     }
 

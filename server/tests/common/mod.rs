@@ -3,17 +3,19 @@
 //! Every process is killed when its handle is dropped, its output goes to a file, and the files are shown when
 //! a test fails. A tool that is missing fails the test.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::print_stderr, reason = "a test that fails shows the logs it leaves")]
 
 pub(crate) mod http;
+pub(crate) mod on_air;
 pub(crate) mod publish;
 pub(crate) mod pull;
+pub(crate) mod raw;
 pub(crate) mod scratch;
 pub(crate) mod server;
 pub(crate) mod srt;
 pub(crate) mod stream;
 pub(crate) mod tool;
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -24,10 +26,7 @@ pub(crate) fn full() -> bool {
 }
 
 /// Asks `question` again and again until it answers, for at most `limit`.
-pub(crate) async fn until<T, F>(limit: Duration, what: &str, mut question: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
+pub(crate) async fn until<T>(limit: Duration, what: &str, mut question: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;
     loop {
         if let Some(answer) = question().await {

@@ -129,6 +129,9 @@ impl Puller {
     }
 }
 
+/// What srt-live-transmit may hold in its output buffer.
+pub(crate) const OUTPUT_BUFFER_BYTES: u64 = 16 << 10;
+
 /// srt-live-transmit at work, what it receives counted and hashed.
 pub(crate) struct HashingPuller {
     pub(crate) tool: Tool,
@@ -161,7 +164,9 @@ impl HashingPuller {
 
     /// Ends it; returns the number of bytes received and their SHA-256.
     pub(crate) async fn finish(mut self) -> (u64, [u8; 32]) {
-        self.tool.child.kill().await.expect("it can be killed");
+        // Asked to end, it writes out what its output buffer still holds.
+        self.tool.signal("INT");
+        self.tool.ended(Duration::from_secs(10)).await;
         let hash = self.hashing.await.expect("hashing does not panic");
         (self.received.load(Ordering::Acquire), hash)
     }

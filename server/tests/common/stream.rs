@@ -36,7 +36,7 @@ impl Stream {
 
 /// Finds `part` in `whole`, both of whole TS packets; the answer is the packet it starts at.
 pub(crate) fn place(whole: &[u8], part: &[u8]) -> Result<usize, String> {
-    if part.is_empty() || part.len() % PACKET_BYTES != 0 {
+    if part.is_empty() || !part.len().is_multiple_of(PACKET_BYTES) {
         return Err(format!("{} bytes are not whole TS packets", part.len()));
     }
     let head = &part[..PACKET_BYTES];
