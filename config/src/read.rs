@@ -129,7 +129,6 @@ fn edge_srt(mut section: Section, srt: &mut EdgeSrt) {
     section.value("listen", &mut srt.listen);
     section.within("latency", &mut srt.latency, LATENCY);
     section.within("wait_for_feed", &mut srt.wait_for_feed, Duration::ZERO..=HOUR);
-    section.within("overhead_percent", &mut srt.overhead_percent, 5..=100);
     section.option_within(
         "bandwidth_max",
         &mut srt.bandwidth_max,

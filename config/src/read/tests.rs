@@ -240,8 +240,8 @@ fn a_value_out_of_bounds_names_them() {
         "2:11 error ingest.srt.latency: 1m is out of bounds: at most 30s | choose a value from 20ms to 30s",
     );
     has_one(
-        "[edge.srt]\noverhead_percent = 1",
-        "2:20 error edge.srt.overhead_percent: 1 is out of bounds: at least 5 | choose a value from 5 to 100",
+        "[edge.srt]\nsessions_max = 0",
+        "2:16 error edge.srt.sessions_max: 0 is out of bounds: at least 1 | choose a value from 1 to 1000000",
     );
 }
 

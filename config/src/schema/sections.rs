@@ -135,10 +135,7 @@ pub struct EdgeSrt {
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text", extend("x-range" = ["0s", "1h"]))]
     pub wait_for_feed: Duration,
-    /// Allowance for retransmission over the rate of the Feed, in percent.
-    #[schemars(range(min = 5, max = 100))]
-    pub overhead_percent: u32,
-    /// Most that one Session sends, retransmission included. Without it: the Feed's rate and the allowance.
+    /// Most that one Session sends, retransmission and headers included. Without it: what keeps bursts harmless, 400 Mb/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-range" = ["100kb/s", "100Gb/s"]))]
     pub bandwidth_max: Option<BitRate>,
@@ -157,7 +154,6 @@ impl Default for EdgeSrt {
             listen: any(9001),
             latency: Duration::from_millis(120),
             wait_for_feed: Duration::from_secs(30),
-            overhead_percent: 25,
             bandwidth_max: None,
             sessions_max: 2000,
             idle_timeout: Duration::from_secs(5),

@@ -70,6 +70,10 @@ pub(super) struct Worker {
     burst: Burst,
     payloads: Vec<Payload>,
     sweep: Instant,
+    /// Nobody is left to give commands.
+    orphaned: bool,
+    /// There has been a session.
+    served: bool,
 }
 
 impl Worker {
@@ -92,10 +96,12 @@ impl Worker {
             burst: Burst::default(),
             payloads: Vec::new(),
             sweep: Instant::now(),
+            orphaned: false,
+            served: false,
         })
     }
 
-    /// Runs until shutdown, or until the last session has ended if there is nobody to greet.
+    /// Runs until shutdown; a caller's worker, which greets nobody, until its session has ended.
     pub(super) async fn run(mut self) {
         let shutdown = self.shutdown.clone();
         loop {
@@ -108,15 +114,17 @@ impl Worker {
                         tracing::debug!(%error, "reading the SRT socket");
                     }
                 }
-                command = self.commands.recv() => match command {
+                command = self.commands.recv(), if !self.orphaned => match command {
                     Some(command) => self.obey(command),
-                    None if self.sessions.is_empty() => return,
-                    None => tokio::time::sleep(SWEEP).await,
+                    None => self.orphaned = true,
                 },
                 () = tokio::time::sleep_until(wake.into()) => {}
                 () = shutdown.cancelled() => return self.close_all(),
             }
             self.drive(Instant::now());
+            if self.greeter.is_none() && self.served && self.sessions.is_empty() {
+                return;
+            }
         }
     }
 
@@ -169,6 +177,7 @@ impl Worker {
                 self.sessions
                     .insert(id, Entry { opening: *opening, reported: Instant::now(), touched: false });
                 self.listener.sessions.fetch_add(1, Ordering::Relaxed);
+                self.served = true;
             }
             Command::Dismiss { route, peer_socket, response } => {
                 if let Some(response) = &response {

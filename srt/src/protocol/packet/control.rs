@@ -139,7 +139,7 @@ impl Ack {
         if body.len() == 4 {
             return Ok(Self::Light(sequence));
         }
-        if body.len() < 16 || body.len() % 4 != 0 {
+        if body.len() < 16 || !body.len().is_multiple_of(4) {
             return Err(WireError::Length { what: "ACK", bytes: body.len() });
         }
         Ok(Self::Full(FullAck {
