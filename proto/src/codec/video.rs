@@ -73,11 +73,11 @@ pub struct Unit<H> {
     pub sequence: bool,
 }
 
-impl<H> Unit<H> {
-    fn new(start: usize, nals: Vec<Range<usize>>) -> Self {
+impl<H> Default for Unit<H> {
+    fn default() -> Self {
         Self {
-            start,
-            nals,
+            start: 0,
+            nals: Vec::new(),
             head: None,
             closed: false,
             intra: true,
@@ -85,6 +85,12 @@ impl<H> Unit<H> {
             gradual: false,
             sequence: false,
         }
+    }
+}
+
+impl<H> Unit<H> {
+    fn new(start: usize, nals: Vec<Range<usize>>) -> Self {
+        Self { start, nals, ..Self::default() }
     }
 
     /// Whether decoding can start at it. `hinted`: the container says so.

@@ -3,6 +3,7 @@
 
 use flambeau_media::track::Language;
 
+use crate::codec::nal::Nals;
 use crate::codec::{self, aac, ac3, h264, h265, mpeg_audio, opus};
 
 /// What is done with an elementary stream.
@@ -60,6 +61,31 @@ impl Kind {
             Self::Opus(config) => Box::new(opus::Framer::new(opus::Opus::new(config))),
             Self::Scte35 | Self::OtherVideo | Self::OtherAudio | Self::Other => return None,
         })
+    }
+}
+
+/// What the first bytes of an access unit tell of decoding from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entry {
+    /// Nothing.
+    No,
+    /// Parameter sets come with it: most encoders send them at random access points alone, some everywhere.
+    Likely,
+    /// It is a random access point.
+    Certain,
+}
+
+impl Kind {
+    /// Looks at the elementary stream's bytes that a unit begins with, as far as they are at hand.
+    pub fn entry(self, start: &[u8]) -> Entry {
+        let of = |nal: &[u8]| match self {
+            Self::H264 => h264::entry(nal),
+            Self::H265 => h265::entry(nal),
+            // MPEG-1 and MPEG-2 video, whose start codes are the same: sequence_header_code.
+            Self::OtherVideo if nal.first() == Some(&0xb3) => Entry::Certain,
+            _ => Entry::No,
+        };
+        Nals::new(start).map(|range| of(&start[range])).max().unwrap_or(Entry::No)
     }
 }
 

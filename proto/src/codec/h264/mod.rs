@@ -7,6 +7,7 @@ use self::sps::Sps;
 use super::bits::BitReader;
 use super::nal::{PARAMETER_SET_BYTES_MAX, unescape, unescaped};
 use super::video::{self, Configuration, Sets, Unit};
+use crate::mpegts::stream::Entry;
 
 pub mod sps;
 
@@ -275,6 +276,20 @@ fn take_sei<H>(nal: &[u8], unit: &mut Unit<H>) {
             unit.gradual |= BitReader::new(payload).ue().is_some_and(|frames| frames > 0);
         }
         rest = after;
+    }
+}
+
+/// What a NAL unit tells of decoding from its access unit on, as far as it is at hand.
+pub(crate) fn entry(nal: &[u8]) -> Entry {
+    match kind(nal) {
+        IDR => Entry::Certain,
+        SPS => Entry::Likely,
+        SEI => {
+            let mut unit = Unit::<Head>::default();
+            take_sei(nal, &mut unit);
+            if unit.recovery { Entry::Certain } else { Entry::No }
+        }
+        _ => Entry::No,
     }
 }
 

@@ -9,6 +9,7 @@ use self::sps::Sps;
 use super::bits::BitReader;
 use super::nal::{PARAMETER_SET_BYTES_MAX, unescape, unescaped};
 use super::video::{self, Configuration, Sets, Unit};
+use crate::mpegts::stream::Entry;
 
 pub mod sps;
 
@@ -178,6 +179,15 @@ fn kind(nal: &[u8]) -> u8 {
         // 7.3.1.2: nuh_layer_id has its high bit in the first byte.
         [a, b, ..] if a & 1 == 0 && b & 0xf8 == 0 => a >> 1 & 0x3f,
         _ => OTHER_LAYER,
+    }
+}
+
+/// What a NAL unit tells of decoding from its access unit on, as far as it is at hand.
+pub(crate) fn entry(nal: &[u8]) -> Entry {
+    match kind(nal) {
+        16..=23 => Entry::Certain,
+        VPS | SPS => Entry::Likely,
+        _ => Entry::No,
     }
 }
 
