@@ -8,6 +8,7 @@ use flambeau_media::time::CLOCK_90K;
 use flambeau_media::{Sample, Track, TrackId, Utc};
 
 use crate::chunker::{Chunker, Placed};
+use crate::packaging::Cut;
 use crate::shelf::Shelf;
 use crate::window::Place;
 
@@ -48,6 +49,8 @@ pub(crate) struct Lane {
     pub(crate) seen: Utc,
     /// None while it is not packaged.
     pub(crate) active: Option<Active>,
+    /// Where it is to start being packaged, once it has a Sample for it.
+    pub(crate) entry: Option<Cut>,
     /// `mfhd` sequence number of its next Part.
     sequence: u32,
 }
@@ -105,8 +108,20 @@ impl Lane {
             gone: false,
             seen: Utc::default(),
             active: None,
+            entry: None,
             sequence: 1,
         }
+    }
+
+    /// It is packaged, or about to be.
+    pub(crate) fn is_member(&self) -> bool {
+        self.active.is_some() || self.entry.is_some()
+    }
+
+    /// Number of the Segment it is at.
+    pub(crate) fn number(&self) -> Option<u64> {
+        let active = self.active.as_ref().map(|active| active.place.number);
+        active.or(self.entry.map(|entry| entry.place.number))
     }
 
     pub(crate) fn is_video(&self) -> bool {
@@ -139,7 +154,7 @@ impl Lane {
 
     /// Drops what comes before the first Sample that can be presented at or after `at`; of pictures, also what
     /// cannot be decoded from there.
-    pub(crate) fn skip_to(&mut self, at: i64, offset: i64) -> u64 {
+    fn skip_to(&mut self, at: i64, offset: i64) -> u64 {
         let mut skipped = 0;
         while let Some(queued) = self.queue.front() {
             let early = queued.sample.pts + offset < at - queued.half_frame();
@@ -152,8 +167,20 @@ impl Lane {
         skipped
     }
 
-    /// Begins to be packaged with the Sample that waits first, which must be there.
-    pub(crate) fn activate(&mut self, place: Place, offset: i64, part: Duration, shelf: &mut Shelf) {
+    /// Begins to be packaged where it is to, if a Sample for it is there.
+    pub(crate) fn enter(&mut self, part: Duration, shelf: &mut Shelf) -> bool {
+        let Some(Cut { place, at, offset }) = self.entry else { return false };
+        shelf.stats.samples_dropped += self.skip_to(at, offset);
+        if self.queue.is_empty() {
+            return false;
+        }
+        self.entry = None;
+        self.activate(place, offset, part, shelf);
+        true
+    }
+
+    /// Begins to be packaged with the Sample that waits first.
+    fn activate(&mut self, place: Place, offset: i64, part: Duration, shelf: &mut Shelf) {
         let Some(first) = self.queue.front() else { return };
         let track = first.track.clone();
         let reorder = if track.is_video() { first.sample.pts - first.sample.dts } else { 0 };
@@ -204,6 +231,7 @@ impl Lane {
 
     /// Ends the Segment in hand, and being packaged. Returns where the timeline got to, in 90 kHz ticks.
     pub(crate) fn finish(&mut self, shelf: &mut Shelf) -> Option<i64> {
+        self.entry = None;
         let mut active = self.active.take()?;
         for part in active.chunker.finish() {
             shelf.add(self.id, part, active.place, &active.track, &active.init, &active.chunker);

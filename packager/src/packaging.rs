@@ -90,12 +90,12 @@ struct Running {
 
 /// Where the leader started a Segment.
 #[derive(Debug, Clone, Copy)]
-struct Cut {
-    place: Place,
+pub(crate) struct Cut {
+    pub(crate) place: Place,
     /// In 90 kHz ticks of UTC.
-    at: i64,
+    pub(crate) at: i64,
     /// From source time to UTC, from here on.
-    offset: i64,
+    pub(crate) offset: i64,
 }
 
 /// Numbers that must go on when a Channel's packager starts anew.
@@ -285,7 +285,7 @@ impl Packaging {
                 break;
             }
         }
-        self.lanes.retain(|_, lane| !(lane.gone && lane.queue.is_empty() && lane.active.is_none()));
+        self.lanes.retain(|_, lane| !(lane.gone && lane.queue.is_empty() && !lane.is_member()));
     }
 
     /// Finishes what is in hand and gathers anew. `forget`: what waits is of another clock.

@@ -65,15 +65,13 @@ impl Shelf {
 
     /// A Track is packaged from now on; returns the file name of its init segment.
     pub(crate) fn open(&mut self, track: &Track) -> Arc<str> {
-        self.layout.insert(track.id);
-        self.stats.tracks = self.layout.len();
         let rendition = self.renditions.entry(track.id).or_insert_with(|| Rendition::new(track));
         rendition.init(track, &mut self.change)
     }
 
     /// The Tracks packaged are these and no others.
-    pub(crate) fn retain(&mut self, keep: impl Fn(TrackId) -> bool) {
-        self.layout.retain(|&id| keep(id));
+    pub(crate) fn lay_out(&mut self, layout: BTreeSet<TrackId>) {
+        self.layout = layout;
         self.stats.tracks = self.layout.len();
     }
 

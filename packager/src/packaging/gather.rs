@@ -6,7 +6,7 @@ use std::time::Duration;
 use flambeau_media::time::CLOCK_90K;
 use flambeau_media::{TrackId, Utc};
 
-use super::{Gathering, Packaging, Phase, Running};
+use super::{Cut, Gathering, Packaging, Phase, Running};
 use crate::clock::ticks_of;
 use crate::lane::Lane;
 use crate::window::Place;
@@ -61,12 +61,14 @@ impl Packaging {
             period_start: Utc::from_ticks(start, CLOCK_90K),
             discontinuities: self.discontinuities,
         };
-        for lane in self.lanes.values_mut() {
-            self.shelf.stats.samples_dropped += lane.skip_to(start, offset);
-            lane.activate(place, offset, self.timing.part, &mut self.shelf);
+        let there = |lane: &&mut Lane| !lane.queue.is_empty() && !lane.gone;
+        for lane in self.lanes.values_mut().filter(there) {
+            lane.entry = Some(Cut { place, at: start, offset });
         }
-        let lanes = &self.lanes;
-        self.shelf.retain(|id| lanes.get(&id).is_some_and(|lane| lane.active.is_some()));
+        if let Some(lane) = self.lanes.get_mut(&leader) {
+            lane.enter(self.timing.part, &mut self.shelf);
+        }
+        self.lay_out();
         self.next_number = Some(number + 1);
         self.phase = Phase::Running(Running {
             leader,

@@ -91,7 +91,7 @@ impl Packaging {
         self.clock.step();
         let Some(offset) = self.clock.offset() else { return };
         let Some(first) = self.lanes.get(&leader).and_then(|lane| lane.queue.front()) else { return };
-        let at = first.sample.pts + offset;
+        let (at, half_frame) = (first.sample.pts + offset, first.half_frame());
         let left = self.part_with_silent(leader);
         let joining: Vec<TrackId> = self.joining(leader);
         let Some(mut place) = self.lanes.get(&leader).and_then(|lane| lane.active.as_ref()).map(|a| a.place)
@@ -113,15 +113,16 @@ impl Packaging {
         if let Some(lane) = self.lanes.get_mut(&leader) {
             lane.cut(place, offset, part, &mut self.shelf);
         }
+        let cut = Cut { place, at, offset };
         for id in joining {
             if let Some(lane) = self.lanes.get_mut(&id) {
-                self.shelf.stats.samples_dropped += lane.skip_to(at, offset);
-                lane.activate(place, offset, part, &mut self.shelf);
+                lane.entry = Some(cut);
             }
         }
-        let boundary = self.boundary_after(at, leader);
+        self.lay_out();
+        let boundary = self.boundary_after(at + half_frame, leader);
         if let Phase::Running(running) = &mut self.phase {
-            running.cuts.push_back(Cut { place, at, offset });
+            running.cuts.push_back(cut);
             (running.boundary, running.segment_start, running.reconfigure) = (boundary, at, false);
         }
     }
@@ -130,21 +131,25 @@ impl Packaging {
     fn part_with_silent(&mut self, leader: TrackId) -> bool {
         let (now, silence_max) = (self.now, self.silence_max());
         let mut left = false;
-        for lane in self.lanes.values_mut().filter(|lane| lane.id != leader && lane.active.is_some()) {
+        for lane in self.lanes.values_mut().filter(|lane| lane.id != leader && lane.is_member()) {
             if lane.gone || now.since(lane.seen) >= silence_max {
                 lane.finish(&mut self.shelf);
                 lane.clear();
                 left = true;
             }
         }
-        let lanes = &self.lanes;
-        self.shelf.retain(|id| lanes.get(&id).is_some_and(|lane| lane.active.is_some()));
         left
+    }
+
+    /// Tells which Tracks a viewer is offered.
+    pub(super) fn lay_out(&mut self) {
+        let members = self.lanes.values().filter(|lane| lane.is_member());
+        self.shelf.lay_out(members.map(|lane| lane.id).collect());
     }
 
     /// The Tracks that have Samples and are not packaged yet.
     fn joining(&self, leader: TrackId) -> Vec<TrackId> {
-        let newcomers = self.lanes.values().filter(|lane| lane.id != leader && lane.active.is_none());
+        let newcomers = self.lanes.values().filter(|lane| lane.id != leader && !lane.is_member());
         let there = newcomers.filter(|lane| !lane.gone && self.now.since(lane.seen) < SILENCE_MAX);
         there.filter(|lane| lane.queue.iter().any(|q| q.sample.sync)).map(|lane| lane.id).collect()
     }
@@ -173,7 +178,12 @@ impl Packaging {
         loop {
             let Phase::Running(running) = &mut self.phase else { return };
             let Some(lane) = self.lanes.get_mut(&id) else { return };
-            let Some(active) = &lane.active else { return };
+            let Some(active) = &lane.active else {
+                if lane.enter(part, &mut self.shelf) {
+                    continue;
+                }
+                return;
+            };
             let Some(first) = lane.queue.front() else { return };
             let (audio, half) = (!lane.is_video(), first.half_frame());
             let mut ahead = running.cuts.iter().filter(|cut| cut.place.number > active.place.number);
@@ -206,7 +216,7 @@ impl Packaging {
     fn forget_cuts(&mut self) {
         let Phase::Running(Running { leader, cuts, .. }) = &mut self.phase else { return };
         let followers = self.lanes.values().filter(|lane| lane.id != *leader);
-        let behind = followers.filter_map(|lane| lane.active.as_ref()).map(|a| a.place.number).min();
+        let behind = followers.filter_map(|lane| lane.number()).min();
         while cuts.front().is_some_and(|cut| behind.is_none_or(|number| cut.place.number <= number)) {
             cuts.pop_front();
         }

@@ -6,19 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const PICTURE: Picture = Picture {
-    width: 1440,
-    height: 1080,
-    sample_aspect: (4, 3),
-    frame_rate: Some((25, 1)),
-    interlaced: true,
-};
+const PICTURE: Picture =
+    Picture { width: 1440, height: 1080, sample_aspect: (4, 3), frame_rate: Some((25, 1)), interlaced: true };
 const SOUND: Sound = Sound { sample_rate: 48_000, channels: 2 };
 // As x264 writes it: High profile, level 4.0.
 const AVCC: &[u8] = &[
-    1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 0x1a, 0x67, 0x64, 0, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0,
-    0x44, 0, 0, 0x03, 0, 0x04, 0, 0, 0x03, 0, 0xc8, 0x3c, 0x60, 0xc6, 0x58, 1, 0, 6, 0x68, 0xeb, 0xe3, 0xcb,
-    0x22, 0xc0, 0xfd, 0xf8, 0xf8, 0,
+    1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 0x1b, 0x67, 0x64, 0, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5,
+    0xc0, 0x44, 0, 0, 0x03, 0, 0x04, 0, 0, 0x03, 0, 0xc8, 0x3c, 0x60, 0xc6, 0x58, 1, 0, 6, 0x68, 0xeb, 0xe3,
+    0xcb, 0x22, 0xc0, 0xfd, 0xf8, 0xf8, 0,
 ];
 
 fn track(codec: Codec) -> Track {
@@ -53,7 +48,7 @@ fn a_picture_reads_back_with_its_language_shape_and_configuration() {
     let mp4_atom::Codec::Avc1(avc1) = &trak.mdia.minf.stbl.stsd.codecs[0] else { panic!("avc1") };
     assert_eq!((avc1.visual.width, avc1.visual.height), (1440, 1080));
     assert_eq!(avc1.pasp.as_ref().map(|pasp| (pasp.h_spacing, pasp.v_spacing)), Some((4, 3)));
-    assert_eq!(avc1.avcc.sequence_parameter_sets, [&AVCC[8..34]]);
+    assert_eq!(avc1.avcc.sequence_parameter_sets, [&AVCC[8..35]]);
     assert!(moov.mvex.is_some());
 }
 
