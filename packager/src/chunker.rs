@@ -16,7 +16,7 @@ const PART_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Part {
     /// The CMAF chunk.
     pub(crate) bytes: Bytes,
-    /// Decoding time of its first Sample, in ticks of the Track's timescale since 1970.
+    /// When it starts to be presented, in ticks of the Track's timescale since 1970.
     pub(crate) start: i64,
     /// Its length in ticks.
     pub(crate) duration: u64,
@@ -50,6 +50,7 @@ pub(crate) struct Chunker {
     timescale: u32,
     counted: bool,
     part: Duration,
+    reorder: i64,
     frame_rate: Option<(u32, u32)>,
     sequence: u32,
     /// Where the timeline has got to: the next Sample's time if it follows on.
@@ -65,12 +66,14 @@ pub(crate) struct Chunker {
 }
 
 impl Chunker {
-    /// A chunker of `track` whose Parts last about `part`; its first Part has this sequence number.
-    pub(crate) fn new(track: &Track, part: Duration, sequence: u32) -> Self {
+    /// A chunker of `track` whose Parts last about `part`. Presentation starts `reorder` ticks after decoding;
+    /// the first Part has this sequence number.
+    pub(crate) fn new(track: &Track, part: Duration, reorder: i64, sequence: u32) -> Self {
         Self {
             timescale: track.timescale(),
             counted: !track.is_video(),
             part,
+            reorder,
             frame_rate: track.codec.picture().and_then(|picture| picture.frame_rate),
             sequence,
             end: None,
@@ -212,7 +215,7 @@ impl Chunker {
         };
         let part = Part {
             bytes: fragment.write(),
-            start: self.start,
+            start: self.start + self.reorder,
             duration: self.duration,
             independent,
             samples: self.samples.len(),

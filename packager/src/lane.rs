@@ -63,35 +63,38 @@ pub(crate) struct Active {
     pub(crate) place: Place,
     /// From source time to UTC, for the Segment in hand.
     pub(crate) offset: i64,
-    /// By how much a picture is presented after it is decoded, where decoding starts. Decoding times are moved
-    /// by it, so that a Segment's first decoding time is its first presentation time.
+    /// By how much a picture is presented after it is decoded, where decoding starts.
     reorder: i64,
     init: Arc<str>,
 }
 
 impl Active {
-    /// Where the timeline has got to, in 90 kHz ticks of UTC.
+    /// Until when there is something to present, in 90 kHz ticks of UTC.
     pub(crate) fn end(&self) -> Option<i64> {
         let scale = i128::from(self.track.timescale());
         let ticks = |end| (i128::from(end) * i128::from(CLOCK_90K)).div_euclid(scale) as i64;
-        self.chunker.end().map(ticks)
+        self.chunker.end().map(|end| ticks(end) + self.reorder)
     }
 
-    /// As [`Active::end`], on the stream's own decoding times: no later picture is presented before it.
-    pub(crate) fn end_on_wire(&self) -> Option<i64> {
-        let frame = i64::from(self.chunker.frame()) * i64::from(CLOCK_90K) / i64::from(self.track.timescale());
-        self.end().map(|end| end - frame - self.reorder)
+    /// Decoding time of the newest Sample, in 90 kHz ticks of UTC: no later one is presented before it.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.end().map(|end| end - self.frame() - self.reorder)
     }
 
-    /// Decoding time of a Sample, in 90 kHz ticks of UTC.
-    pub(crate) fn decode_time(&self, sample: &Sample) -> i64 {
-        sample.dts + self.offset + self.reorder
+    /// Length of a frame, in 90 kHz ticks.
+    pub(crate) fn frame(&self) -> i64 {
+        i64::from(self.chunker.frame()) * i64::from(CLOCK_90K) / i64::from(self.track.timescale())
+    }
+
+    /// By how much a Sample comes after what is there, in 90 kHz ticks; below zero: before its end.
+    pub(crate) fn gap(&self, sample: &Sample) -> Option<i64> {
+        Some(sample.dts + self.offset + self.reorder - self.end()?)
     }
 
     /// The time of a Sample in ticks of the Track.
     fn ticks(&self, sample: &Sample, offset: i64) -> i64 {
         if self.track.is_video() {
-            return sample.dts + offset + self.reorder;
+            return sample.dts + offset;
         }
         let scaled = i128::from(sample.pts + offset) * i128::from(self.track.timescale());
         scaled.div_euclid(i128::from(CLOCK_90K)) as i64
@@ -185,7 +188,7 @@ impl Lane {
         let track = first.track.clone();
         let reorder = if track.is_video() { first.sample.pts - first.sample.dts } else { 0 };
         let init = shelf.open(&track);
-        let chunker = Chunker::new(&track, part, self.sequence);
+        let chunker = Chunker::new(&track, part, reorder, self.sequence);
         self.active = Some(Active { track, chunker, place, offset, reorder, init });
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Segment {
     pub(crate) track: Arc<Track>,
     /// File name of the init segment.
     pub(crate) init: Arc<str>,
-    /// Start in ticks of the Track's timescale since 1970.
+    /// When it starts to be presented, in ticks of the Track's timescale since 1970.
     pub(crate) start: i64,
     /// Length in ticks, so far.
     pub(crate) ticks: u64,

@@ -22,7 +22,7 @@ fn sample(time: i64, duration: Option<u32>) -> Placed {
 }
 
 fn chunker(track: &Track) -> Chunker {
-    Chunker::new(track, Duration::from_millis(200), 1)
+    Chunker::new(track, Duration::from_millis(200), 0, 1)
 }
 
 /// Places and pushes; panics where the Sample is refused.

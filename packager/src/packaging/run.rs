@@ -64,14 +64,11 @@ impl Packaging {
                 self.shelf.stats.samples_dropped += 1;
                 continue;
             }
-            if let Some(end) = active.end() {
-                let frame = i64::from(active.chunker.frame()) * i64::from(CLOCK_90K)
-                    / i64::from(active.track.timescale());
-                let off = active.decode_time(&first.sample) - end;
-                if off > ticks_of(GAP_MAX).max(3 * frame) || off < -ticks_of(GAP_MAX) {
-                    self.restart(Gathering::default(), false);
-                    return false;
-                }
+            if active.gap(&first.sample).is_some_and(|gap| {
+                gap > ticks_of(GAP_MAX).max(3 * active.frame()) || gap < -ticks_of(GAP_MAX)
+            }) {
+                self.restart(Gathering::default(), false);
+                return false;
             }
             let at = first.sample.pts + active.offset + first.half_frame();
             let due = first.sample.sync && (changed || reconfigure || at >= due_at);
@@ -170,7 +167,7 @@ impl Packaging {
     /// nor after that of later pictures. A cut may come before it is due, where a configuration changes.
     fn horizon(&self, leader: TrackId) -> i64 {
         let active = self.lanes.get(&leader).and_then(|lane| lane.active.as_ref());
-        active.and_then(|active| active.end_on_wire()).unwrap_or(i64::MIN)
+        active.and_then(|active| active.newest()).unwrap_or(i64::MIN)
     }
 
     fn follow(&mut self, id: TrackId, horizon: i64) {
