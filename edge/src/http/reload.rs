@@ -73,6 +73,9 @@ impl Wanted {
 
     /// Refuses what no client that follows the Playlist would ask for.
     pub(super) fn check(&self, playlist: &Playlist, newest: Position) -> Result<(), BadDirective> {
+        if has_ended(playlist) {
+            return Ok(());
+        }
         let far_sequence = self.sequence > newest.sequence.saturating_add(2);
         let parts = match self.sequence.cmp(&newest.sequence) {
             std::cmp::Ordering::Less => return Ok(()),
@@ -96,6 +99,11 @@ impl Wanted {
         let next_has_only_begun = newest.sequence - self.sequence == 1 && newest.parts == 0;
         !next_has_only_begun || is_part(self.sequence, part)
     }
+}
+
+/// Whether nothing more comes (RFC 8216bis 4.4.3.4): whoever waits is told so rather than left waiting.
+fn has_ended(playlist: &Playlist) -> bool {
+    playlist.body.trim_ascii_end().ends_with(b"#EXT-X-ENDLIST")
 }
 
 /// The most a client may be ahead of the last Part: three seconds of them (RFC 8216bis 6.2.5.2).
@@ -139,7 +147,8 @@ impl Waiting<'_> {
                     let part = format!("{directory}/{sequence}.{part}.m4s");
                     channel.upgrade().is_some_and(|channel| channel.object(&part).is_some())
                 };
-                if playlist.newest.is_none_or(|newest| wanted.is_met(newest, is_part)) {
+                let is_met = playlist.newest.is_none_or(|newest| wanted.is_met(newest, is_part));
+                if is_met || has_ended(&playlist) {
                     return Ok(playlist);
                 }
                 changes.changed().await.map_err(|_| InVain::Withdrawn)?;

@@ -48,6 +48,15 @@ async fn what_is_not_http_is_answered_and_closed() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_wants_is_not_waited_for() {
+    let node = start();
+    let mut client = node.connect().await;
+    let answer = client.ask("POST", PLAYLIST, &["Content-Length: 1000000000"]).await;
+    assert_eq!(answer.status, 405);
+    assert!(client.is_closed(PATIENCE).await);
+}
+
+#[tokio::test]
 async fn a_head_that_trickles_in_is_given_up() {
     let node = start_with(&Config::lab(), |http| http.header_timeout = Duration::from_millis(300));
     let mut client = node.connect().await;

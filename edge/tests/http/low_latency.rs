@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flambeau_media::channel::Change;
+use flambeau_media::channel::{Change, Playlist};
 
 use crate::common::{Client, Node, TARGET, advance, channel, start, start_with};
 
@@ -132,6 +132,17 @@ async fn a_part_whose_announcement_is_taken_back_is_not_found() {
     let mut client = waiting(&node, "/athletics/v/101.2.m4s").await;
     advance(&node.channel, 102, 0);
     assert_eq!(client.answer(false).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_end_of_a_playlist_answers_whoever_waits() {
+    let node = start();
+    let mut client = waiting(&node, &format!("{PLAYLIST}?_HLS_msn=102")).await;
+    let last = node.channel.playlist("v/index.m3u8").expect("there").borrow().clone();
+    let ended = Playlist { body: "#EXTM3U\n#EXT-X-ENDLIST\n".into(), hint: None, ..Playlist::clone(&last) };
+    node.channel.commit(Change { playlists: vec![("v/index.m3u8".into(), ended)], ..Change::default() });
+    assert!(client.answer(false).await.text().contains("#EXT-X-ENDLIST"));
+    assert_eq!(node.get(&format!("{PLAYLIST}?_HLS_msn=200"), &[]).await.status, 200);
 }
 
 #[tokio::test]
