@@ -54,6 +54,7 @@ pub(crate) struct Stage {
     shutdown: CancellationToken,
     time: Instant,
     utc: Utc,
+    packets: u64,
 }
 
 impl Stage {
@@ -67,7 +68,8 @@ impl Stage {
         let policy = Policy::new(&config);
         let packager = flambeau_packager::start(&config, policy, directory.clone(), shutdown.clone());
         let feed = "venue".parse().expect("an id");
-        Self { directory, feed, packager, publisher: None, shutdown, time: Instant::now(), utc: START }
+        let time = Instant::now();
+        Self { directory, feed, packager, publisher: None, shutdown, time, utc: START, packets: 0 }
     }
 
     /// Publishes the stream as its own clock tells, without waiting; the venue leaves afterwards if `leaves`.
@@ -93,7 +95,8 @@ impl Stage {
             let incoming = Incoming { data, time, utc, random_access: None, discontinuity: false };
             publisher.write(&mut vec![incoming]).expect("the only publisher");
         }
-        let packets = self.packets() + (stream.len() / PACKET_BYTES) as u64;
+        self.packets += (stream.len() / PACKET_BYTES) as u64;
+        let packets = self.packets;
         self.until(|stats| stats.demux.packets >= packets).await;
         if leaves {
             self.publisher = None;
@@ -104,10 +107,6 @@ impl Stage {
     pub(crate) fn pass(&mut self, time: Duration) {
         self.utc = self.utc.plus(time);
         self.time += time;
-    }
-
-    fn packets(&self) -> u64 {
-        0
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -241,7 +240,8 @@ impl Viewer {
             }
             let listed: f64 = segments.iter().map(|segment| segment.seconds).sum();
             let held: f64 = of_rendition.iter().map(|packet| packet.duration).sum();
-            assert!((listed - held).abs() < 0.01, "{rendition}: {listed} s listed, {held} s held");
+            // ffprobe takes the last frame of a file to be as long as the others.
+            assert!((listed - held).abs() < 0.05, "{rendition}: {listed} s listed, {held} s held");
             packets.insert(rendition, of_rendition);
         }
         packets
