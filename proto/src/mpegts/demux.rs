@@ -209,10 +209,10 @@ impl Demuxer {
             }
         }
         // A picture of unbounded length ends where the next begins: before the clock that comes with that one.
-        if let Some(index) = index.filter(|_| packet.unit_start && !packet.scrambled) {
-            if self.streams[index].is_ended_by(packet.payload) {
-                self.deliver(index, sink);
-            }
+        if let Some(index) = index.filter(|_| packet.unit_start && !packet.scrambled)
+            && self.streams[index].is_ended_by(packet.payload)
+        {
+            self.deliver(index, sink);
         }
         if let Some(base) = packet.adaptation.pcr.filter(|_| role.clock) {
             self.clock(base, packet.adaptation.discontinuity, sink);

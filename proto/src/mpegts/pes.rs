@@ -14,6 +14,9 @@ const HEAD_BYTES: usize = 9;
 /// The longest head: that, and `PES_header_data_length` of 255.
 const HEAD_BYTES_MAX: usize = HEAD_BYTES + 255;
 
+/// PES packets in a row that must each be a whole picture before the next is taken to be one at once.
+const ALONE_ENOUGH: u8 = 32;
+
 /// A PES packet's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
@@ -111,8 +114,8 @@ enum State {
 
 /// Puts the PES packets of one PID together.
 ///
-/// A picture may take several PES packets, of which only the first has a time stamp: those are joined. Where
-/// such packets tell their length, the first one that is joined teaches to wait for the next.
+/// A picture may take several PES packets, of which only the first has a time stamp: those are joined. A packet
+/// that tells its length is waited on for the next one's head, until enough of them in a row stood alone.
 #[derive(Debug)]
 pub struct Assembler {
     state: State,
@@ -122,7 +125,8 @@ pub struct Assembler {
     random_access: bool,
     bytes_max: usize,
     joins: bool,
-    waits: bool,
+    /// PES packets in a row that were whole pictures.
+    alone: u8,
 }
 
 impl Assembler {
@@ -145,7 +149,7 @@ impl Assembler {
             random_access: false,
             bytes_max,
             joins,
-            waits: false,
+            alone: 0,
         }
     }
 
@@ -154,6 +158,7 @@ impl Assembler {
     /// To be asked before [`Assembler::begin`].
     pub fn is_ended_by(&mut self, payload: &[u8]) -> bool {
         let continues = self.joins && is_continuation(payload);
+        self.alone = if continues { 0 } else { self.alone.saturating_add(1) };
         match self.state {
             State::Body(None) | State::Whole => !continues,
             // One that told its length and is cut short, or cut off within its head, is of no use.
@@ -161,10 +166,7 @@ impl Assembler {
                 self.reset();
                 false
             }
-            State::Idle => {
-                self.waits |= continues;
-                false
-            }
+            State::Idle => false,
         }
     }
 
@@ -235,7 +237,7 @@ impl Assembler {
         self.state = State::Body(left);
         if left == Some(0) {
             self.state = State::Whole;
-            if !self.waits {
+            if !self.joins || self.alone >= ALONE_ENOUGH {
                 return Taken::Whole;
             }
         }

@@ -1,6 +1,8 @@
 //! Streams that ffmpeg makes, and what ffprobe says of them.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod mux;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

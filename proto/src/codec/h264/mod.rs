@@ -232,7 +232,8 @@ impl Syntax {
             video::put_set(&mut record, nal);
         }
         if !matches!(sps_nal[1], 66 | 77 | 88) {
-            let depths = [0xfc | sps.chroma_format, 0xf8 | sps.bit_depths.0 - 8, 0xf8 | sps.bit_depths.1 - 8];
+            let depths =
+                [0xfc | sps.chroma_format, 0xf8 | (sps.bit_depths.0 - 8), 0xf8 | (sps.bit_depths.1 - 8)];
             record.extend_from_slice(&depths);
             record.push(0);
         }

@@ -144,8 +144,8 @@ impl Syntax {
         record.extend_from_slice(&[0xf0, 0, 0xfc]);
         record.extend_from_slice(&[
             0xfc | sps.chroma_format,
-            0xf8 | sps.bit_depths.0 - 8,
-            0xf8 | sps.bit_depths.1 - 8,
+            0xf8 | (sps.bit_depths.0 - 8),
+            0xf8 | (sps.bit_depths.1 - 8),
         ]);
         // No average frame rate; constantFrameRate 0; lengths of four bytes.
         record.extend_from_slice(&[0, 0]);
