@@ -15,7 +15,7 @@ use super::extension::{append, append_text};
 use super::listener::datagram;
 use super::negotiated::{MTU_MAX, MTU_MIN, payload_max};
 use super::{
-    Extension, Extensions, Flags, Handshake, HandshakeExtension, HandshakeKind, Magic, Negotiated, OUR_FLAGS,
+    Extension, Extensions, Flags, Handshake, HandshakeExtension, HandshakeKind, MAGIC, Negotiated, OUR_FLAGS,
     OUR_VERSION,
 };
 use crate::protocol::crypto::{CryptoPair, KeyLength, KeyMessage, KeyRefresh, KeyState, Passphrase};
@@ -188,7 +188,7 @@ impl Caller {
     }
 
     fn conclude(&mut self, induction: &Handshake) -> Result<(), CallerError> {
-        if induction.version != 5 || induction.extension != Magic::VALUE {
+        if induction.version != 5 || induction.extension != MAGIC {
             return Err(CallerError::Version(induction.version));
         }
         let has_stream_id = !self.config.stream_id.is_empty();

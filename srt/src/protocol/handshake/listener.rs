@@ -17,7 +17,7 @@ use super::extension::append;
 use super::negotiated::{MTU_MAX, MTU_MIN, payload_max};
 use super::{
     CookieSecret, Extension, Extensions, Flags, HANDSHAKE_BYTES, Handshake, HandshakeExtension,
-    HandshakeKind, Magic, Negotiated, OUR_FLAGS, OUR_VERSION, Version,
+    HandshakeKind, MAGIC, Negotiated, OUR_FLAGS, OUR_VERSION, Version,
 };
 use crate::protocol::crypto::{CryptoPair, KeyLength, KeyMaterial, KeyRefresh, Passphrase};
 use crate::protocol::packet::control::write_handshake;
@@ -42,7 +42,7 @@ pub fn induction(
         // The draft, 4.3.1.1: the listener answers with version 5 and the magic value.
         version: 5,
         encryption: 0,
-        extension: Magic::VALUE,
+        extension: MAGIC,
         cookie: secret.cookie(peer, minute),
         peer_address: Handshake::address_field(peer.ip()),
         ..*handshake

@@ -22,7 +22,7 @@ mod wire;
 pub use cookie::CookieSecret;
 pub use extension::{Extension, Extensions, Flags, HandshakeExtension, Version};
 pub use negotiated::Negotiated;
-pub use wire::{HANDSHAKE_BYTES, Handshake, HandshakeKind, Magic};
+pub use wire::{HANDSHAKE_BYTES, Handshake, HandshakeKind, MAGIC};
 
 /// The version we tell peers: that of the libsrt whose behaviour this follows.
 pub const OUR_VERSION: Version = Version(0x01_05_03);

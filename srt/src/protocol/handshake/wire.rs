@@ -9,6 +9,9 @@ use crate::protocol::seq::SeqNo;
 /// Bytes of a handshake without its extensions.
 pub const HANDSHAKE_BYTES: usize = 48;
 
+/// The value by which a listener says that it speaks version 5 (the draft, 4.3.1.1).
+pub const MAGIC: u16 = 0x4a17;
+
 /// A handshake without its extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
@@ -16,7 +19,7 @@ pub struct Handshake {
     pub version: u32,
     /// The key length that is advertised, in units of 8 bytes; 0 where none is.
     pub encryption: u16,
-    /// 2 in a caller's induction, [`Magic::VALUE`] in a listener's, and flags of the extensions in a conclusion.
+    /// 2 in a caller's induction, [`MAGIC`] in a listener's, and flags of the extensions in a conclusion.
     pub extension: u16,
     /// The number of the first data packet.
     pub isn: SeqNo,
@@ -32,15 +35,6 @@ pub struct Handshake {
     pub cookie: u32,
     /// The address that the sender sees its peer at, as [`Handshake::address_field`] makes it.
     pub peer_address: [u8; 16],
-}
-
-/// The value by which a listener says that it speaks version 5 (the draft, 4.3.1.1).
-#[derive(Debug)]
-pub struct Magic;
-
-impl Magic {
-    /// The value.
-    pub const VALUE: u16 = 0x4a17;
 }
 
 /// The step of a handshake.
