@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::{CloseReason, Connection, State, UDP_IP_HEADER_BYTES};
+use crate::protocol::crypto::{KeyMessage, KeyState};
 use crate::protocol::packet::{Ack, Control, ControlBody, DataHeader, HEADER_BYTES, Key, LossList, Packet};
 use crate::protocol::receiver::Place;
 
@@ -89,8 +90,10 @@ impl Connection {
                 }
             }
             ControlBody::KeyRequest(message) => {
-                self.pending.key_response =
-                    self.crypto.as_mut().map(|crypto| crypto.decrypt.handle_key_request(message).message);
+                self.pending.key_response = Some(match &mut self.crypto {
+                    Some(crypto) => crypto.decrypt.handle_key_request(message).message,
+                    None => KeyMessage::status(KeyState::NoSecret),
+                });
             }
             ControlBody::KeyResponse(message) => {
                 if let Some(crypto) = &mut self.crypto {
