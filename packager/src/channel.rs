@@ -15,6 +15,10 @@ use crate::{Board, Timing};
 /// How long it may work before others get their turn.
 const TURN: Duration = Duration::from_millis(2);
 
+/// What makes the packager panic in a test: no input is known that does.
+#[cfg(test)]
+pub(crate) const PANIC: &[u8] = b"panic";
+
 /// One Channel's packager, with what survives the Feed.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -62,18 +66,29 @@ impl Worker {
         self.report(true);
         let mut turn = Instant::now();
         let stopped = loop {
-            let next = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break Stopped::Shutdown,
-                next = subscriber.next() => next,
+            if shutdown.is_cancelled() {
+                break Stopped::Shutdown;
+            }
+            let next = match subscriber.try_next() {
+                Ok(None) => {
+                    self.report(true);
+                    tokio::select! {
+                        () = shutdown.cancelled() => continue,
+                        next = subscriber.next() => next,
+                    }
+                }
+                next => next,
             };
             match next {
-                Ok(Some(chunk)) => self.take(&chunk),
+                Ok(Some(chunk)) => {
+                    if self.take(&chunk) {
+                        *resume.lock().unwrap_or_else(PoisonError::into_inner) =
+                            self.packaging.resume_point();
+                    }
+                }
                 Ok(None) => break Stopped::FeedClosed,
                 Err(lagged) => self.lag(lagged),
             }
-            *resume.lock().unwrap_or_else(PoisonError::into_inner) = self.packaging.resume_point();
-            self.report(true);
             if turn.elapsed() >= TURN {
                 tokio::task::yield_now().await;
                 turn = Instant::now();
@@ -85,21 +100,26 @@ impl Worker {
         (self, stopped)
     }
 
-    fn take(&mut self, chunk: &Chunk) {
+    /// Packages a chunk. True: there is something new to be seen.
+    fn take(&mut self, chunk: &Chunk) -> bool {
+        #[cfg(test)]
+        assert!(!chunk.data.starts_with(PANIC), "a packet that must not be");
         let change = self.packaging.push(chunk);
-        self.commit(change);
+        self.commit(change)
     }
 
-    fn commit(&mut self, change: Option<Change>) {
-        let Some(change) = change else { return };
+    fn commit(&mut self, change: Option<Change>) -> bool {
+        let Some(change) = change else { return false };
         if std::mem::take(&mut self.stale) {
             self.channel.clear();
         }
         self.channel.commit(change);
+        true
     }
 
     fn lag(&mut self, lagged: Lagged) {
         self.lagged += 1;
+        self.before.last_error = Some(lagged.to_string());
         tracing::warn!(
             channel = %self.channel.id(),
             bytes_skipped = lagged.bytes_skipped,

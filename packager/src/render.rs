@@ -78,10 +78,7 @@ fn parts(segment: &Segment) -> Vec<m3u8::Part> {
 }
 
 /// The Playlist that names the Renditions.
-pub(crate) fn multivariant<'a>(
-    renditions: impl Iterator<Item = &'a Rendition> + Clone,
-    terms: &Terms,
-) -> Playlist {
+pub(crate) fn multivariant(renditions: &[&Rendition], terms: &Terms) -> Playlist {
     let mut playlist = m3u8::Multivariant::default();
     for rendition in renditions {
         let Some(newest) = rendition.segments.back() else { continue };
@@ -125,7 +122,7 @@ pub(crate) fn manifest(renditions: &BTreeMap<TrackId, Rendition>, terms: &Terms)
                 start: place.period_start,
                 sets: Vec::new(),
             });
-            let main = !period.sets.iter().any(|set| is_audio(set) == !segments[0].track.is_video());
+            let main = !period.sets.iter().any(|set| is_audio(set) != segments[0].track.is_video());
             period.sets.push(adaptation_set(rendition, &segments, main));
         }
     }

@@ -183,11 +183,12 @@ impl Shelf {
             }
         }
         if std::mem::take(&mut self.segment_completed) {
-            let in_layout = |(id, _): &(&TrackId, &Rendition)| self.layout.contains(id);
-            let shown: Vec<&Rendition> =
-                self.renditions.iter().filter(in_layout).map(|(_, rendition)| rendition).collect();
-            if shown.iter().any(|rendition| rendition.listed().len() > 0) {
-                let multivariant = render::multivariant(shown.iter().copied(), &self.terms);
+            let renditions = self.renditions.iter();
+            let offered = renditions.filter(|(id, r)| self.layout.contains(id) && r.listed().len() > 0);
+            let offered: Vec<&Rendition> = offered.map(|(_, rendition)| rendition).collect();
+            // Between two Periods there is nothing to offer: the last offer stands.
+            if !offered.is_empty() {
+                let multivariant = render::multivariant(&offered, &self.terms);
                 self.change.playlists.push((MULTIVARIANT.into(), multivariant));
             }
             let manifest = render::manifest(&self.renditions, &self.terms);

@@ -103,8 +103,7 @@ impl Supervisor {
         for feed in self.directory.feeds() {
             for plan in self.policy.channels_of(feed.id()) {
                 // A Feed whose venue is away for a moment does not make a Channel, but one that is there goes on.
-                let in_backoff =
-                    |entry: &Entry| matches!(entry.work, Work::Backoff(_)) && !is_closed(&feed);
+                let in_backoff = |entry: &Entry| matches!(entry.work, Work::Backoff(_)) && !is_closed(&feed);
                 if is_live(&feed) || self.entries.get(&plan.id).is_some_and(in_backoff) {
                     self.ensure(&plan, &feed, shutdown);
                 }
@@ -252,3 +251,6 @@ fn panic_message(error: JoinError) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,9 +109,7 @@ impl Rendition {
     /// How far its Playlist has got.
     pub(crate) fn position(&self) -> Option<Position> {
         match (&self.open, self.segments.back()) {
-            (Some(open), _) => {
-                Some(Position { sequence: open.place.number, parts: open.parts.len() as u32 })
-            }
+            (Some(open), _) => Some(Position { sequence: open.place.number, parts: open.parts.len() as u32 }),
             (None, Some(last)) => Some(Position { sequence: last.place.number + 1, parts: 0 }),
             (None, None) => None,
         }
@@ -158,8 +156,7 @@ impl Rendition {
         let path = format!("{}/{}.m4s", self.name, open.place.number);
         change.objects.push((path, Object::new(Kind::Segment, self.content_type, pieces)));
         // RFC 8216bis 4.4.3.2: numbers count one by one. What a gap cut off is no longer listed.
-        let follows =
-            self.segments.back().is_some_and(|last| last.place.number + 1 == open.place.number);
+        let follows = self.segments.back().is_some_and(|last| last.place.number + 1 == open.place.number);
         if !follows {
             self.listed_from = self.segments.len();
         }

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Stage, assert_continuous, transport_stream};
+use common::{Stage, assert_continuous, run, transport_stream};
 
 const PART: Duration = Duration::from_millis(200);
 const SEGMENT: Duration = Duration::from_secs(2);
@@ -36,6 +36,11 @@ async fn two_languages_play_in_step_with_the_pictures() {
         assert_eq!(segment.seconds, 2.0);
     }
     assert_eq!(viewer.stats.discontinuities, 0);
+    // A player that starts from the top reads the same.
+    let top = viewer.copy("languages").join("index.m3u8");
+    let top = top.to_str().expect("a path of UTF-8");
+    let arguments = ["-v", "warning", "-nostdin", "-allowed_extensions", "ALL", "-i", top];
+    run("ffmpeg", &[&arguments[..], &["-map", "0", "-f", "null", "-"]].concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,7 @@ use flambeau_media::{Track, TrackId};
 use super::*;
 
 fn video(frame_rate: Option<(u32, u32)>) -> Track {
-    let picture =
-        Picture { width: 1280, height: 720, sample_aspect: (1, 1), frame_rate, interlaced: false };
+    let picture = Picture { width: 1280, height: 720, sample_aspect: (1, 1), frame_rate, interlaced: false };
     let codec = Codec::H264 { avcc: Bytes::from_static(&[1, 0x64, 0, 0x28]), picture };
     Track { id: TrackId(256), codec, language: Language::UNDETERMINED }
 }

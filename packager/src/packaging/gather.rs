@@ -21,7 +21,7 @@ impl Packaging {
     pub(super) fn gather(&mut self) -> bool {
         let Phase::Gathering(gathering) = &self.phase else { return false };
         let without_video = gathering.without_video;
-        for lane in self.lanes.values_mut().filter(|lane| lane.is_video()) {
+        for lane in self.lanes.values_mut() {
             while lane.queue.front().is_some_and(|first| !first.sample.sync) {
                 lane.pop();
                 self.shelf.stats.samples_dropped += 1;
@@ -65,8 +65,10 @@ impl Packaging {
         for lane in self.lanes.values_mut().filter(there) {
             lane.entry = Some(Cut { place, at: start, offset });
         }
-        if let Some(lane) = self.lanes.get_mut(&leader) {
-            lane.enter(self.timing.part, &mut self.shelf);
+        let lane = self.lanes.get_mut(&leader);
+        if !lane.is_some_and(|lane| lane.enter(self.timing.part, &mut self.shelf)) {
+            self.lanes.values_mut().for_each(|lane| lane.entry = None);
+            return false;
         }
         self.lay_out();
         self.next_number = Some(number + 1);

@@ -41,7 +41,7 @@ impl Packaging {
 
     fn leader_is_lost(&self) -> bool {
         let Some(leader) = self.leader() else { return true };
-        if leader.gone && leader.queue.is_empty() {
+        if leader.active.is_none() || leader.gone && leader.queue.is_empty() {
             return true;
         }
         let silent = self.now.since(leader.seen) >= self.silence_max();
@@ -67,6 +67,7 @@ impl Packaging {
             if active.gap(&first.sample).is_some_and(|gap| {
                 gap > ticks_of(GAP_MAX).max(3 * active.frame()) || gap < -ticks_of(GAP_MAX)
             }) {
+                tracing::info!(channel = %self.channel, "the leading track has a hole: a discontinuity follows");
                 self.restart(Gathering::default(), false);
                 return false;
             }

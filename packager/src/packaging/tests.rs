@@ -150,9 +150,7 @@ impl Rig {
     /// Start and length of each Segment held, in microseconds.
     fn segments(&self, id: TrackId) -> Vec<(u64, i64, i64)> {
         let segments = self.rendition(id).segments.iter();
-        segments
-            .map(|s| (s.place.number, s.start_utc().0, s.end_utc().0 - s.start_utc().0))
-            .collect()
+        segments.map(|s| (s.place.number, s.start_utc().0, s.end_utc().0 - s.start_utc().0)).collect()
     }
 }
 

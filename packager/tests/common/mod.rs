@@ -218,6 +218,30 @@ impl Viewer {
         files.into_iter().enumerate().map(write).collect()
     }
 
+    /// Everything a player may ask for, as files; returns where.
+    pub(crate) fn copy(&self, name: &str) -> PathBuf {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let write = |path: &str, bytes: &[u8]| {
+            let file = root.join(path);
+            std::fs::create_dir_all(file.parent().expect("a directory")).expect("it can be made");
+            std::fs::write(file, bytes).expect("it can be written");
+        };
+        for path in ["index.m3u8", "manifest.mpd"] {
+            write(path, self.text(path).as_bytes());
+        }
+        for rendition in self.renditions() {
+            let path = format!("{rendition}/index.m3u8");
+            write(&path, self.text(&path).as_bytes());
+            for segment in self.segments(&rendition) {
+                for file in [&segment.uri, &segment.map] {
+                    let path = format!("{rendition}/{file}");
+                    write(&path, &self.bytes(&path));
+                }
+            }
+        }
+        root
+    }
+
     /// Holds what must hold of every Channel: Parts make Segments, lengths add up, ffmpeg decodes all of it
     /// without a word. Returns the packets of each Rendition.
     pub(crate) fn check(&self, name: &str) -> BTreeMap<String, Vec<Packet>> {
@@ -228,8 +252,11 @@ impl Viewer {
             for segment in segments.iter().filter(|segment| !segment.parts.is_empty()) {
                 let sum: f64 = segment.parts.iter().map(|(_, seconds)| seconds).sum();
                 assert!((sum - segment.seconds).abs() < 1e-4, "{segment:?}");
-                let parts: Vec<u8> =
-                    segment.parts.iter().flat_map(|(uri, _)| self.bytes(&format!("{rendition}/{uri}"))).collect();
+                let parts: Vec<u8> = segment
+                    .parts
+                    .iter()
+                    .flat_map(|(uri, _)| self.bytes(&format!("{rendition}/{uri}")))
+                    .collect();
                 assert!(parts == self.bytes(&format!("{rendition}/{}", segment.uri)));
             }
             let mut of_rendition = Vec::new();

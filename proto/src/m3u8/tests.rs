@@ -97,7 +97,11 @@ fn audio(pid: u16, codecs: &str, language: &str) -> Audio {
 fn each_audio_codec_is_a_group_and_each_group_a_variant() {
     let text = Multivariant {
         videos: vec![video()],
-        audios: vec![audio(257, "ac-3", "eng"), audio(258, "mp4a.40.2", "eng"), audio(259, "mp4a.40.2", "fra")],
+        audios: vec![
+            audio(257, "ac-3", "eng"),
+            audio(258, "mp4a.40.2", "eng"),
+            audio(259, "mp4a.40.2", "fra"),
+        ],
     }
     .render();
     assert_eq!(
