@@ -6,6 +6,8 @@ use bytes::Bytes;
 use flambeau_media::{Track, Utc};
 use flambeau_proto::isobmff::{Fragment, FragmentSample};
 
+use crate::clock;
+
 /// Most Samples of a Part, whatever their times say.
 const PART_SAMPLES_MAX: usize = 512;
 /// Most bytes of a Part, whatever its times say: 200 ms of 640 Mb/s.
@@ -200,7 +202,8 @@ impl Chunker {
     /// No Part is longer than this, in whole milliseconds, but for one that holds a gap.
     pub(crate) fn part_target(&self) -> Duration {
         let micros = self.target() as f64 * 1e6 / f64::from(self.timescale);
-        Duration::from_millis((micros / 1000.0).ceil() as u64)
+        // RFC 8216bis 4.4.4.9: no Part is above the target, the last of a Segment that follows the clock included.
+        Duration::from_millis((micros / 1000.0).ceil() as u64) + clock::STEP_MAX
     }
 
     fn close(&mut self) -> Option<Part> {

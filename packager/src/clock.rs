@@ -13,7 +13,8 @@ use flambeau_media::time::CLOCK_90K;
 /// How far the source may be off before it is followed.
 const SLEW_ABOVE: i64 = ticks(20);
 /// The most it is followed by at a Segment boundary.
-const SLEW_STEP: i64 = ticks(2);
+pub(crate) const STEP_MAX: Duration = Duration::from_millis(2);
+const SLEW_STEP: i64 = ticks(STEP_MAX.as_millis() as i64);
 /// Off by more than this, it did not drift: it jumped.
 const JUMP_ABOVE: i64 = ticks(500);
 /// How long an error without a declared jump must last to count as one. A sender that stalls and catches up is

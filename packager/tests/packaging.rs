@@ -54,7 +54,7 @@ async fn parts_of_29_97_frames_a_second_are_whole_frames() {
     let viewer = stage.close().await;
     let packets = viewer.check("ntsc");
     packets.values().for_each(|packets| assert_continuous(packets));
-    assert!(viewer.text("v256/index.m3u8").contains("PART-TARGET=0.201\n"));
+    assert!(viewer.text("v256/index.m3u8").contains("PART-TARGET=0.203\n"));
     assert!(viewer.text("index.m3u8").contains("FRAME-RATE=29.970"));
     let segments = viewer.segments("v256");
     let inner = segments[1..segments.len() - 1].iter();

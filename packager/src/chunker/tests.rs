@@ -33,7 +33,7 @@ fn push(chunker: &mut Chunker, time: i64, duration: Option<u32>) -> Option<Part>
 #[test]
 fn a_part_holds_the_whole_frames_nearest_to_its_length() {
     for (rate, frames, target_ms) in
-        [((25, 1), 5, 200), ((30_000, 1001), 6, 201), ((50, 1), 10, 200), ((24_000, 1001), 5, 209)]
+        [((25, 1), 5, 202), ((30_000, 1001), 6, 203), ((50, 1), 10, 202), ((24_000, 1001), 5, 211)]
     {
         let track = video(Some(rate));
         let mut chunker = chunker(&track);
