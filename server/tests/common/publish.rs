@@ -11,6 +11,7 @@ use flambeau_loadtest::pace::pace;
 use flambeau_loadtest::units::Rate;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::scratch::Scratch;
 use super::srt::Srt;
@@ -44,13 +45,8 @@ impl Encoder {
                 Publisher { tool, reference: Some(reference), all_sent: Arc::default(), feeding: None }
             }
             Self::SrtLiveTransmit => {
-                let mut command = Command::new("srt-live-transmit");
-                command.args(["-chunk:1316", "-a:no", "file://con"]).arg(to.url());
-                Publisher::fed(
-                    Tool::start_with(scratch, name, command, Stdio::piped(), None),
-                    stream.bytes.clone(),
-                    stream.rate,
-                )
+                let tool = srt_live_transmit(scratch, name, to);
+                Publisher::fed(tool, Some(CONNECTED), stream.bytes.clone(), stream.rate)
             }
             Self::Gstreamer => {
                 let mut command = Command::new("gst-launch-1.0");
@@ -58,6 +54,7 @@ impl Encoder {
                 command.args(["sync=false", "wait-for-connection=true"]);
                 Publisher::fed(
                     Tool::start_with(scratch, name, command, Stdio::piped(), None),
+                    None,
                     stream.bytes.clone(),
                     stream.rate,
                 )
@@ -76,6 +73,16 @@ impl fmt::Display for Encoder {
     }
 }
 
+/// srt-live-transmit from its standard input. It throws away what it reads before it is connected.
+fn srt_live_transmit(scratch: &Scratch, name: &str, to: &Srt) -> Tool {
+    let mut command = Command::new("srt-live-transmit");
+    command.args(["-chunk:1316", "-a:no", "file://con"]).arg(to.url());
+    Tool::start_with(scratch, name, command, Stdio::piped(), None)
+}
+
+/// What srt-live-transmit prints once it may be fed.
+const CONNECTED: &str = "SRT target connected";
+
 /// An encoder at work. Dropping it kills it.
 pub(crate) struct Publisher {
     pub(crate) tool: Tool,
@@ -88,16 +95,20 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Publishes whatever bytes with srt-live-transmit: for what is not TS.
     pub(crate) fn of_bytes(scratch: &Scratch, name: &str, bytes: Vec<u8>, rate: Rate, to: &Srt) -> Self {
-        let mut command = Command::new("srt-live-transmit");
-        command.args(["-chunk:1316", "-a:no", "file://con"]).arg(to.url());
-        Self::fed(Tool::start_with(scratch, name, command, Stdio::piped(), None), bytes.into(), rate)
+        Self::fed(srt_live_transmit(scratch, name, to), Some(CONNECTED), bytes.into(), rate)
     }
 
-    fn fed(mut tool: Tool, bytes: Arc<[u8]>, rate: Rate) -> Self {
+    /// Feeds `bytes` to an encoder, once its log says `ready`.
+    fn fed(mut tool: Tool, ready: Option<&'static str>, bytes: Arc<[u8]>, rate: Rate) -> Self {
         let mut stdin = tool.child.stdin.take().expect("it has a pipe");
         let all_sent = Arc::new(AtomicBool::new(false));
-        let done = all_sent.clone();
+        let (done, log) = (all_sent.clone(), tool.log_file().to_owned());
         let feeding = tokio::spawn(async move {
+            while ready
+                .is_some_and(|ready| !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(ready)))
+            {
+                sleep(Duration::from_millis(5)).await;
+            }
             // Fails when the encoder is killed: that is a test's business, not this task's.
             if pace(&bytes[..], &mut stdin, rate).await.is_ok() {
                 done.store(true, Ordering::Release);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use flambeau_loadtest::pace::CHUNK_BYTES;
 use flambeau_loadtest::ts::{PACKET_BYTES, Recipe, make};
 use flambeau_loadtest::units::Rate;
 use sha2::{Digest, Sha256};
@@ -11,6 +12,9 @@ use tokio::process::Command;
 
 use super::scratch::Scratch;
 use super::tool::run;
+
+/// srt-live-transmit takes ten chunks of its standard input at a time and waits for the last of them.
+const INPUT_BYTES: usize = 10 * CHUNK_BYTES;
 
 /// A transport stream of constant bit rate, with null packets and SCTE-35.
 pub(crate) struct Stream {
@@ -23,7 +27,8 @@ impl Stream {
     pub(crate) async fn make(scratch: &Scratch, length: Duration, megabits_per_second: u64) -> Self {
         let rate = Rate(megabits_per_second * 1_000_000);
         let recipe = Recipe { length, rate, splice_every: Duration::from_secs(1), input: None };
-        let bytes = make(&recipe).await.expect("ffmpeg makes a stream");
+        let mut bytes = make(&recipe).await.expect("ffmpeg makes a stream");
+        bytes.truncate(bytes.len() / INPUT_BYTES * INPUT_BYTES);
         let path = scratch.file("published.ts");
         std::fs::write(&path, &bytes).expect("a file in the scratch directory");
         Self { bytes: bytes.into(), path, rate }

@@ -75,6 +75,11 @@ impl Tool {
         }
     }
 
+    /// Where its output goes.
+    pub(crate) fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// What it has printed so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
