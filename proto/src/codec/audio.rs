@@ -66,7 +66,10 @@ pub struct AudioFramer<S: Syntax> {
     syntax: S,
     held: Vec<u8>,
     stamps: Vec<(usize, i64)>,
+    /// The last frame's end is known to be the next one's start.
     locked: bool,
+    /// Bytes are being passed over that are no frame.
+    searching: bool,
     clock: Clock,
     losses: Losses,
 }
@@ -109,6 +112,7 @@ impl<S: Syntax> AudioFramer<S> {
             held: Vec::new(),
             stamps: Vec::new(),
             locked: false,
+            searching: false,
             clock: Clock::default(),
             losses: Losses::default(),
         }
@@ -121,13 +125,15 @@ impl<S: Syntax> AudioFramer<S> {
             match self.measure(data, at) {
                 Measure::More => return at,
                 Measure::Nothing => {
-                    if std::mem::take(&mut self.locked) {
+                    if !std::mem::replace(&mut self.searching, true) {
                         self.losses.resyncs += 1;
                     }
+                    self.locked = false;
                     at += 1;
                 }
                 Measure::Frame(len) => {
                     self.locked = true;
+                    self.searching = false;
                     self.frame(&data[at..at + len], at, sink);
                     at += len;
                 }
@@ -241,3 +247,6 @@ impl<S: Syntax> AudioFramer<S> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

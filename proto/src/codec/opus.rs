@@ -1,4 +1,4 @@
-//! Opus in a transport stream (Opus in MPEG-TS, draft of ETSI TS Opus, as ffmpeg and OBS send it).
+//! Opus in a transport stream (Encapsulation of Opus in MPEG-TS, provisional, as ffmpeg writes it).
 //!
 //! The trims that a control header may carry are read over: a live player gains nothing by them.
 

@@ -66,6 +66,8 @@ impl Head {
             0 => None,
             length => match (length + 6).checked_sub(bytes) {
                 Some(payload) => Some(payload),
+                // The length of a picture over 64 KiB, cut to 16 bits.
+                None if id & 0xf0 == 0xe0 => None,
                 None => return Parsed::Malformed,
             },
         };
@@ -114,8 +116,9 @@ enum State {
 
 /// Puts the PES packets of one PID together.
 ///
-/// A picture may take several PES packets, of which only the first has a time stamp: those are joined. A packet
-/// that tells its length is waited on for the next one's head, until enough of them in a row stood alone.
+/// A picture may take several PES packets, of which only the first has a time stamp: those are joined. One that
+/// tells its length is held for the next one's head, until enough of them in a row stood alone; encoders that
+/// write the length of a picture over 64 KiB modulo 2^16 are found out by the bytes that follow.
 #[derive(Debug)]
 pub struct Assembler {
     state: State,
@@ -127,6 +130,10 @@ pub struct Assembler {
     joins: bool,
     /// PES packets in a row that were whole pictures.
     alone: u8,
+    /// The last PES packet was given out as soon as it had the length it told.
+    hasty: bool,
+    /// Lengths are not believed: one was too short.
+    wary: bool,
 }
 
 impl Assembler {
@@ -150,6 +157,8 @@ impl Assembler {
             bytes_max,
             joins,
             alone: 0,
+            hasty: false,
+            wary: false,
         }
     }
 
@@ -182,6 +191,7 @@ impl Assembler {
             }
         }
         self.head.clear();
+        self.hasty = false;
         self.state = State::Head;
         self.take(payload)
     }
@@ -189,7 +199,11 @@ impl Assembler {
     /// Takes the payload of a packet that a PES packet goes on in.
     pub fn take(&mut self, payload: &[u8]) -> Taken {
         match self.state {
-            State::Idle | State::Whole => Taken::Stray,
+            State::Whole if self.joins => self.append(payload, None),
+            State::Idle | State::Whole => {
+                self.wary |= self.joins && self.hasty;
+                Taken::Stray
+            }
             State::Body(left) => self.append(payload, left),
             State::Head => {
                 let room = HEAD_BYTES_MAX - self.head.len().min(HEAD_BYTES_MAX);
@@ -227,17 +241,20 @@ impl Assembler {
     }
 
     fn append(&mut self, payload: &[u8], left: Option<usize>) -> Taken {
-        let bytes = left.map_or(payload, |left| &payload[..payload.len().min(left)]);
+        // Pictures are not cut at the length they tell.
+        let cut = left.filter(|_| !self.joins);
+        let bytes = cut.map_or(payload, |left| &payload[..payload.len().min(left)]);
         if self.data.len() + bytes.len() > self.bytes_max {
             self.reset();
             return Taken::Oversize;
         }
         self.data.extend_from_slice(bytes);
-        let left = left.map(|left| left - bytes.len());
+        let left = left.map(|left| left.saturating_sub(bytes.len()));
         self.state = State::Body(left);
         if left == Some(0) {
             self.state = State::Whole;
-            if !self.joins || self.alone >= ALONE_ENOUGH {
+            self.hasty = !self.joins || (self.alone >= ALONE_ENOUGH && !self.wary);
+            if self.hasty {
                 return Taken::Whole;
             }
         }

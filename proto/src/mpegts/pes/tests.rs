@@ -57,7 +57,7 @@ fn stamps_of_33_bits_are_read() {
     assert_eq!(Head::parse(&[0, 0, 2]), Parsed::Malformed);
     assert_eq!(Head::parse(&[0, 0, 1, 0xbe, 0, 8, 0xff, 0xff, 0xff]), Parsed::Malformed);
     // A length shorter than the head.
-    assert_eq!(Head::parse(&[0, 0, 1, 0xe0, 0, 2, 0x80, 0, 0]), Parsed::Malformed);
+    assert_eq!(Head::parse(&[0, 0, 1, 0xc0, 0, 2, 0x80, 0, 0]), Parsed::Malformed);
 }
 
 #[test]
@@ -87,6 +87,25 @@ fn bounded_packets_that_each_were_a_picture_come_out_at_once() {
     }
     assert_eq!(taken[0], Taken::More);
     assert_eq!(taken[39], Taken::Whole);
+}
+
+#[test]
+fn the_length_of_a_long_picture_modulo_64_kibibytes_is_seen_through() {
+    let long = vec![1; 70_000];
+    let mut wrapped = pes(Some(2), None, &long, false);
+    let len = ((wrapped.len() - 6) as u16).to_be_bytes();
+    wrapped[4..6].copy_from_slice(&len);
+    let short = |pts| pes(Some(pts), None, &[2; 500], true);
+    let lengths = |packets: &[Vec<u8>], assembler: &mut Assembler| -> Vec<usize> {
+        units(assembler, packets, 184).into_iter().map(|(data, _)| data.len()).collect()
+    };
+    let mut assembler = Assembler::video();
+    assert_eq!(lengths(&[wrapped.clone(), short(3)], &mut assembler), [70_000, 500]);
+    // Once its lengths were believed it costs one picture, then never again.
+    let believed: Vec<_> = (0..40).map(short).chain([wrapped.clone(), short(3), wrapped, short(4)]).collect();
+    let lengths = lengths(&believed, &mut assembler);
+    assert_eq!(lengths.len(), 44);
+    assert!(lengths[40] < 70_000 && lengths[41..] == [500, 70_000, 500]);
 }
 
 proptest! {
