@@ -45,11 +45,19 @@ async fn plays_without_a_warning(address: &str) {
     let (status, out, complaints) = run(&mut probe).await;
     assert!(status.success() && complaints.is_empty(), "ffprobe {address}: {status}\n{complaints}");
     assert!(out.contains("h264") && out.contains("aac"), "ffprobe {address} found {out}");
+    // At the pace of a player: faster, ffmpeg asks for Segments of DASH that are not there yet.
     let mut play = Command::new("ffmpeg");
-    play.args(["-hide_banner", "-nostdin", "-v", "warning", "-i"]).arg(address);
-    play.args(["-t", "6", "-f", "null", "-"]);
+    play.args(["-hide_banner", "-nostdin", "-v", "warning", "-re", "-i"]).arg(address);
+    play.args(["-t", "8", "-f", "null", "-"]);
     let (status, _, complaints) = run(&mut play).await;
-    assert!(status.success() && complaints.is_empty(), "ffmpeg {address}: {status}\n{complaints}");
+    // ffmpeg reads EXT-X-MAP again after each reload of a live Playlist and remarks on it, whoever serves it.
+    let of_server: Vec<&str> = complaints
+        .lines()
+        .filter(|line| {
+            !line.contains("Found duplicated MOOV Atom") && !line.contains("Last message repeated")
+        })
+        .collect();
+    assert!(status.success() && of_server.is_empty(), "ffmpeg {address}: {status}\n{complaints}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
