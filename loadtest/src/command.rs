@@ -74,6 +74,9 @@ pub struct Impair {
     /// Share of the packets that arrive twice, each way.
     #[arg(long, default_value = "0%")]
     duplicate: Share,
+    /// Share of the packets that arrive with a byte changed or cut short, each way.
+    #[arg(long, default_value = "0%")]
+    corrupt: Share,
     /// Rate of each client's link, each way.
     #[arg(long)]
     rate_limit: Option<Rate>,
@@ -122,6 +125,7 @@ impl Impair {
             reorder: self.reorder,
             reorder_by: self.reorder_by,
             duplicate: self.duplicate,
+            corrupt: self.corrupt,
             rate: self.rate_limit,
             queue_bytes_max: self.queue_bytes,
         };

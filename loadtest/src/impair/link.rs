@@ -28,6 +28,8 @@ pub struct Conditions {
     pub reorder_by: Duration,
     /// Share of the packets that arrive twice.
     pub duplicate: Share,
+    /// Share of the packets that arrive with a byte changed, or cut short.
+    pub corrupt: Share,
     /// The rate at which the link lets packets through; without one they pass as they come.
     pub rate: Option<Rate>,
     /// Bytes the link holds; what exceeds them is dropped, as a router's queue does.
@@ -56,6 +58,8 @@ pub struct Counts {
     pub overflowed: u64,
     /// Packets that were doubled.
     pub duplicated: u64,
+    /// Packets that were changed or cut short.
+    pub corrupted: u64,
     /// Packets that left after a later one.
     pub reordered: u64,
     /// Packets that left, doubles included.
@@ -72,6 +76,7 @@ impl Counts {
         self.lost += now.lost - before.lost;
         self.overflowed += now.overflowed - before.overflowed;
         self.duplicated += now.duplicated - before.duplicated;
+        self.corrupted += now.corrupted - before.corrupted;
         self.reordered += now.reordered - before.reordered;
         self.delivered += now.delivered - before.delivered;
         self.unsent += now.unsent - before.unsent;
@@ -115,12 +120,13 @@ impl Link {
     }
 
     /// Takes in a datagram and decides its fate.
-    pub fn offer(&mut self, now: Instant, datagram: Bytes) {
+    pub fn offer(&mut self, now: Instant, mut datagram: Bytes) {
         let index = self.counts.packets;
         self.counts.packets += 1;
         self.counts.bytes += datagram.len() as u64;
-        let [loss, burst, jitter, reorder, duplicate]: [f64; 5] =
+        let [loss, burst, jitter, reorder, duplicate, corrupt]: [f64; 6] =
             std::array::from_fn(|_| self.random.random());
+        let harm: u64 = self.random.random();
 
         if self.falls_to_a_burst(burst) || loss < self.conditions.loss.fraction() {
             self.counts.lost += 1;
@@ -129,6 +135,10 @@ impl Link {
         if self.held_bytes + datagram.len() > self.conditions.queue_bytes_max {
             self.counts.overflowed += 1;
             return;
+        }
+        if corrupt < self.conditions.corrupt.fraction() && !datagram.is_empty() {
+            self.counts.corrupted += 1;
+            datagram = corrupted(&datagram, harm);
         }
         let passed = self.pass_rate_limit(now, datagram.len());
         let mut due = passed + self.conditions.delay + self.conditions.jitter.mul_f64(jitter);
@@ -205,6 +215,18 @@ impl Link {
         self.held_bytes += datagram.len();
         self.held.push(Reverse(Held { due, index, datagram }));
     }
+}
+
+/// A datagram that is not empty, cut short or with one byte changed, as `harm` has it.
+fn corrupted(datagram: &[u8], harm: u64) -> Bytes {
+    let at = (harm >> 16) as usize % datagram.len();
+    if harm & 1 == 0 {
+        return Bytes::copy_from_slice(&datagram[..at]);
+    }
+    let mut bytes = datagram.to_vec();
+    // Never zero, so that the byte does change.
+    bytes[at] ^= (harm >> 8) as u8 | 1;
+    bytes.into()
 }
 
 /// A datagram on its way, ordered by when it is due, then by its index.

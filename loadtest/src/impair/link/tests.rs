@@ -99,6 +99,24 @@ fn a_double_leaves_right_after_its_original() {
 }
 
 #[test]
+fn a_corrupted_packet_is_shorter_or_differs_in_one_byte() {
+    let conditions = Conditions { corrupt: share("100%"), queue_bytes_max: QUEUE, ..Conditions::default() };
+    let (mut link, now) = (Link::new(conditions, 19), Instant::now());
+    let original = Bytes::from_static(&[0x55; 100]);
+    let (mut shorter, mut changed) = (0, 0);
+    for _ in 0..200 {
+        link.offer(now, original.clone());
+        let out = link.pop_due(now).expect("it is due at once");
+        let differ = out.iter().zip(&original).filter(|(a, b)| a != b).count();
+        shorter += usize::from(out.len() < 100 && differ == 0);
+        changed += usize::from(out.len() == 100 && differ == 1);
+    }
+    assert_eq!(shorter + changed, 200);
+    assert!(shorter > 50 && changed > 50, "{shorter} {changed}");
+    assert_eq!(link.counts().corrupted, 200);
+}
+
+#[test]
 fn a_rate_limit_spaces_packets_and_its_queue_drops_what_exceeds_it() {
     let start = Instant::now();
     let conditions = Conditions { rate: Some(Rate(8_000)), queue_bytes_max: 1000, ..Conditions::default() };
