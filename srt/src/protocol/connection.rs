@@ -52,6 +52,9 @@ pub enum CloseReason {
     /// The owner closed it.
     #[error("closed by this side")]
     Local,
+    /// Its owner's code panicked, or the thread that served it.
+    #[error("a fault of this server ended it")]
+    Failed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +62,8 @@ enum State {
     Open,
     /// The source ended; the tail is being acknowledged, until this time at the latest.
     Finishing(Instant),
-    /// The peer shut down; what is here still plays out.
-    Draining,
+    /// The peer shut down; what is here still plays out, until this time at the latest.
+    Draining(Instant),
     Closed(CloseReason),
 }
 
@@ -88,16 +91,10 @@ impl Connection {
     /// ties the peer's clock to ours.
     pub fn new(mut negotiated: Negotiated, arrived: Instant, settings: Settings, now: Instant) -> Self {
         let crypto = negotiated.crypto.take();
-        let too_late_drop = negotiated.peer_flags.contains(Flags::TLPKTDROP);
         let anchor = (arrived, negotiated.peer_timestamp);
         Self {
             sender: Sender::new(negotiated.send_isn, negotiated.flow_window, settings.bandwidth, now),
-            receiver: Receiver::new(
-                negotiated.receive_isn,
-                anchor,
-                negotiated.receive_latency,
-                too_late_drop,
-            ),
+            receiver: Receiver::new(negotiated.receive_isn, anchor, negotiated.receive_latency),
             acknowledger: Acknowledger::new(negotiated.receive_isn, now),
             settings,
             epoch: now,
@@ -161,12 +158,20 @@ impl Connection {
             return;
         }
         self.rate.update(now, &self.counters);
+        if let State::Draining(deadline) = self.state {
+            if self.receiver.is_empty() || now >= deadline {
+                self.end(CloseReason::Peer);
+            }
+            return;
+        }
         // draft-sharabayko-srt 4.8: keep-alives come every second, so silence means that the peer is gone.
         if now.saturating_duration_since(self.heard) >= self.settings.idle_timeout {
-            return self.end(CloseReason::Idle(self.settings.idle_timeout));
+            self.end(CloseReason::Idle(self.settings.idle_timeout));
+            // It may only be the way back that is broken.
+            self.pending.shutdown = true;
+            return;
         }
         match self.state {
-            State::Draining if self.receiver.is_empty() => self.end(CloseReason::Peer),
             State::Finishing(deadline) if self.sender.in_flight() == 0 || now >= deadline => {
                 self.end(CloseReason::Finished);
                 self.pending.shutdown = true;
@@ -179,7 +184,7 @@ impl Connection {
     pub fn deliver(&mut self, now: Instant, into: &mut Vec<Payload>) {
         let given_up = self.receiver.deliver(now, into);
         self.counters.pkt_rcv_drop += u64::from(given_up);
-        if matches!(self.state, State::Draining) && self.receiver.is_empty() {
+        if matches!(self.state, State::Draining(_)) && self.receiver.is_empty() {
             self.end(CloseReason::Peer);
         }
     }
@@ -190,6 +195,12 @@ impl Connection {
         if self.closed().is_some() {
             return never;
         }
+        if let State::Draining(deadline) = self.state {
+            return self.receiver.due().map_or(now, |due| due.min(deadline));
+        }
+        if self.pending.is_waiting() {
+            return now;
+        }
         [
             Some(self.heard + self.settings.idle_timeout),
             Some(self.spoke + KEEP_ALIVE),
@@ -197,7 +208,10 @@ impl Connection {
             self.acknowledger.due(&self.receiver, &self.rtt),
             self.sender.probe_due(&self.rtt),
             if self.sender.lost() > 0 { self.sender.pacer.opens_at() } else { None },
-            if let State::Finishing(deadline) = self.state { Some(deadline) } else { None },
+            match self.state {
+                State::Finishing(deadline) => Some(if self.sender.in_flight() == 0 { now } else { deadline }),
+                _ => None,
+            },
         ]
         .into_iter()
         .flatten()
@@ -217,7 +231,7 @@ impl Connection {
             && let Some((first, last)) = self.sender.drop_too_late(now, age_max)
         {
             self.counters.pkt_snd_drop += u64::from(last.minus(first).unsigned_abs()) + 1;
-            self.pending.drop_request = Some((first, last));
+            self.pending.drop_request((first, last));
         }
         if self.sender.probe_due(&self.rtt).is_some_and(|due| due <= now) {
             self.sender.probe(now);

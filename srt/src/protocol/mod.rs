@@ -3,6 +3,7 @@
 //! Sources: draft-sharabayko-srt-01 ("the draft" in the comments below), and libsrt 1.5 where it decides what peers
 //! in the field expect.
 
+mod allowance;
 pub mod burst;
 pub mod connection;
 pub mod crypto;

@@ -1,20 +1,26 @@
 //! What arrives: ordering, loss, and delivery at the sender's own pace (TSBPD, draft-sharabayko-srt 4.5).
 //!
 //! Payloads wait here until `origin + latency`. A gap is asked for again until then; what is still missing when
-//! the packet behind it is due is given up (TLPKTDROP, 4.6).
+//! the packet behind it is due is given up (TLPKTDROP, 4.6), whether or not the peer gives up as well: libsrt's
+//! receivers do the same, and a live stream must go on.
+
+mod clock;
+mod held;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::allowance::Allowance;
 use super::seq::SeqNo;
+use clock::PeerClock;
+use held::Held;
 
 /// The most packets between the next one to deliver and the newest: what we advertise as flow window.
 pub const WINDOW_PACKETS: u32 = 16_384;
-
-/// ACK-to-ACKACK samples over which the peer's clock drift is averaged (libsrt's span).
-const DRIFT_SAMPLES: u32 = 1_000;
 
 /// One payload, in order, at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub(super) enum Place {
     Duplicate,
     /// Its time is over: delivered or given up.
     Belated,
-    /// Further ahead than the flow window allows.
+    /// Further ahead than the flow window allows, or one jump too many.
     BeyondWindow,
 }
 
@@ -63,24 +69,28 @@ pub(super) struct Receiver {
     /// `slots[..contiguous]` holds nothing that is missing.
     contiguous: usize,
     missing: usize,
+    held: Held,
     lost_before: u32,
+    given_up: u32,
     clock: PeerClock,
     latency: Duration,
-    too_late_drop: bool,
+    allowance: Allowance,
 }
 
 impl Receiver {
     /// `anchor`: when the handshake that fixed the clocks came, and the peer's timestamp in it.
-    pub(super) fn new(first: SeqNo, anchor: (Instant, u32), latency: Duration, too_late_drop: bool) -> Self {
+    pub(super) fn new(first: SeqNo, anchor: (Instant, u32), latency: Duration) -> Self {
         Self {
             next: first,
             slots: VecDeque::new(),
             contiguous: 0,
             missing: 0,
+            held: Held::new(),
             lost_before: 0,
+            given_up: 0,
             clock: PeerClock::new(anchor),
             latency,
-            too_late_drop,
+            allowance: Allowance::new(anchor.0),
         }
     }
 
@@ -89,19 +99,25 @@ impl Receiver {
         self.next.plus(self.contiguous as i32)
     }
 
-    /// Packets that still fit.
+    /// Packets that still fit, counted from the acknowledged one on, as the sender counts (libsrt `ACKD_BUFFERLEFT`).
     pub(super) fn available(&self) -> u32 {
-        WINDOW_PACKETS.saturating_sub(self.slots.len() as u32)
+        WINDOW_PACKETS.saturating_sub(self.contiguous as u32)
     }
 
     /// Packets held, whether or not something is missing before them.
     pub(super) fn held(&self) -> usize {
-        self.slots.len() - self.missing
+        self.held.count()
     }
 
     /// Nothing waits for its time.
     pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.held.count() == 0
+    }
+
+    /// Packets that the window spans now, here or missing.
+    #[cfg(test)]
+    pub(super) fn span(&self) -> usize {
+        self.slots.len()
     }
 
     /// Something is missing.
@@ -117,12 +133,11 @@ impl Receiver {
         }
         let index = ahead as usize;
         if index >= WINDOW_PACKETS as usize {
-            if !self.slots.is_empty() {
+            if !self.is_empty() {
                 return Place::BeyondWindow;
             }
             // After a blackout longer than the window nothing before this packet can still come in time.
-            self.lost_before = self.lost_before.saturating_add(index as u32);
-            self.next = sequence;
+            self.skip_to(sequence, index as u32);
             return self.place(sequence, now);
         }
         match self.slots.get(index) {
@@ -132,6 +147,9 @@ impl Receiver {
             None => {}
         }
         let newest = self.slots.len();
+        if index > newest && !self.allowance.take(index - newest, now) {
+            return Place::BeyondWindow;
+        }
         while self.slots.len() <= index {
             self.slots.push_back(Slot::Missing { asked: Some(now) });
             self.missing += 1;
@@ -141,9 +159,11 @@ impl Receiver {
     }
 
     /// Keeps the payload of a packet that [`Receiver::place`] found to be new.
-    pub(super) fn insert(&mut self, sequence: SeqNo, timestamp: u32, data: Bytes) {
-        let due = self.clock.local(timestamp) + self.latency;
-        self.settle(sequence, Slot::Packet { data, due });
+    pub(super) fn insert(&mut self, now: Instant, sequence: SeqNo, timestamp: u32, data: Bytes) {
+        let due = self.clock.local(now, timestamp) + self.latency;
+        if self.settle(sequence, Slot::Packet { data, due }) {
+            self.held.add(sequence);
+        }
     }
 
     /// Gives up a packet that [`Receiver::place`] found to be new: it came, but cannot be read.
@@ -151,15 +171,19 @@ impl Receiver {
         self.settle(sequence, Slot::Dropped);
     }
 
-    /// Gives up what is missing of `first..=last`: the sender no longer has it. Returns how many that were.
-    pub(super) fn give_up_range(&mut self, first: SeqNo, last: SeqNo) -> u32 {
+    /// Gives up what is missing of `first..=last`: the sender no longer has it. Returns how many that were; none where
+    /// the range runs backwards or the peer names too many.
+    pub(super) fn give_up_range(&mut self, first: SeqNo, last: SeqNo, now: Instant) -> Option<u32> {
         let end = i64::from(last.minus(self.next)) + 1;
-        if end <= 0 || first.minus(last) > 0 {
-            return 0;
+        if first.is_after(last) {
+            return None;
         }
         // Never grows past the window, whatever the peer claims.
-        let end = end.min(i64::from(WINDOW_PACKETS)) as usize;
+        let end = end.clamp(0, i64::from(WINDOW_PACKETS)) as usize;
         let start = first.minus(self.next).max(0) as usize;
+        if !self.allowance.take(end.saturating_sub(start.min(self.slots.len())), now) {
+            return None;
+        }
         while self.slots.len() < end {
             self.slots.push_back(Slot::Missing { asked: None });
             self.missing += 1;
@@ -173,19 +197,28 @@ impl Receiver {
         }
         self.missing -= dropped as usize;
         self.extend_contiguous();
-        dropped
+        Some(dropped)
     }
 
-    fn settle(&mut self, sequence: SeqNo, slot: Slot) {
-        let index = sequence.minus(self.next);
-        let Some(place) = usize::try_from(index).ok().and_then(|index| self.slots.get_mut(index)) else {
-            return;
+    /// Fills the slot of a packet that was missing; false where it was not.
+    fn settle(&mut self, sequence: SeqNo, slot: Slot) -> bool {
+        let index = usize::try_from(sequence.minus(self.next)).ok();
+        let Some(place @ Slot::Missing { .. }) = index.and_then(|index| self.slots.get_mut(index)) else {
+            return false;
         };
-        if matches!(place, Slot::Missing { .. }) {
-            self.missing -= 1;
-        }
         *place = slot;
+        self.missing -= 1;
         self.extend_contiguous();
+        true
+    }
+
+    /// Forgets every slot and goes on at `sequence`, `ahead` packets on.
+    fn skip_to(&mut self, sequence: SeqNo, ahead: u32) {
+        self.slots.clear();
+        (self.missing, self.contiguous) = (0, 0);
+        self.lost_before = self.lost_before.saturating_add(ahead);
+        self.given_up = self.given_up.saturating_add(ahead);
+        self.next = sequence;
     }
 
     fn extend_contiguous(&mut self) {
@@ -223,51 +256,45 @@ impl Receiver {
 
     /// Takes out everything that is due, in order. Returns how many packets were given up for being too late.
     pub(super) fn deliver(&mut self, now: Instant, into: &mut Vec<Payload>) -> u32 {
-        let mut given_up = 0;
         loop {
             match self.slots.front() {
                 Some(Slot::Packet { due, .. }) if *due <= now => self.pop(into),
                 Some(Slot::Dropped) => self.pop(into),
                 Some(Slot::Missing { .. }) => match self.first_due() {
-                    Some((behind, due)) if self.too_late_drop && due <= now => {
-                        for _ in 0..behind {
-                            given_up += u32::from(matches!(self.slots.front(), Some(Slot::Missing { .. })));
-                            self.pop(into);
-                        }
-                    }
+                    Some((behind, due)) if due <= now => (0..behind).for_each(|_| self.pop(into)),
                     _ => break,
                 },
                 Some(Slot::Packet { .. }) | None => break,
             }
         }
         self.extend_contiguous();
-        given_up
+        std::mem::take(&mut self.given_up)
     }
 
     /// When [`Receiver::deliver`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        match self.slots.front()? {
-            Slot::Missing { .. } if !self.too_late_drop => None,
-            _ => self.first_due().map(|(_, due)| due),
-        }
+        self.first_due().map(|(_, due)| due)
     }
 
     fn first_due(&self) -> Option<(usize, Instant)> {
-        self.slots.iter().enumerate().find_map(|(index, slot)| match slot {
+        let index = self.held.first_from(self.next)?;
+        match self.slots.get(index)? {
             Slot::Packet { due, .. } => Some((index, *due)),
-            _ => None,
-        })
+            Slot::Missing { .. } | Slot::Dropped => None,
+        }
     }
 
     fn pop(&mut self, into: &mut Vec<Payload>) {
         match self.slots.pop_front() {
             Some(Slot::Packet { data, due }) => {
                 let lost_before = std::mem::take(&mut self.lost_before);
+                self.held.remove(self.next);
                 into.push(Payload { data, time: due, lost_before });
             }
-            Some(Slot::Dropped) => self.lost_before += 1,
+            Some(Slot::Dropped) => self.lost_before = self.lost_before.saturating_add(1),
             Some(Slot::Missing { .. }) => {
-                self.lost_before += 1;
+                self.lost_before = self.lost_before.saturating_add(1);
+                self.given_up = self.given_up.saturating_add(1);
                 self.missing -= 1;
             }
             None => return,
@@ -279,155 +306,5 @@ impl Receiver {
     /// Takes in one look at the peer's clock: a control packet's timestamp, and how far the RTT is from its first.
     pub(super) fn observe_clock(&mut self, now: Instant, timestamp: u32, rtt_excess: Duration) {
         self.clock.observe(now, timestamp, rtt_excess);
-    }
-}
-
-/// The peer's 32-bit microsecond timestamps on our clock: wraps undone, drift followed.
-#[derive(Debug)]
-struct PeerClock {
-    /// Our time of the last timestamp seen, which is the reference for the next: a wrap is 71 minutes away.
-    reference: (Instant, u32),
-    drift_us_sum: i64,
-    drift_samples: u32,
-}
-
-impl PeerClock {
-    fn new(anchor: (Instant, u32)) -> Self {
-        Self { reference: anchor, drift_us_sum: 0, drift_samples: 0 }
-    }
-
-    fn local(&mut self, timestamp: u32) -> Instant {
-        let (at, of) = self.reference;
-        let ahead_us = timestamp.wrapping_sub(of) as i32;
-        let step = Duration::from_micros(ahead_us.unsigned_abs().into());
-        let local = if ahead_us >= 0 { at + step } else { at.checked_sub(step).unwrap_or(at) };
-        if ahead_us > 0 {
-            self.reference = (local, timestamp);
-        }
-        local
-    }
-
-    fn observe(&mut self, now: Instant, timestamp: u32, rtt_excess: Duration) {
-        let expected = self.local(timestamp) + rtt_excess / 2;
-        let late_us = now.saturating_duration_since(expected).as_micros() as i64;
-        let early_us = expected.saturating_duration_since(now).as_micros() as i64;
-        // One absurd sample (a suspended machine) must not drag the mean.
-        self.drift_us_sum += (late_us - early_us).clamp(-DRIFT_US_MAX, DRIFT_US_MAX);
-        self.drift_samples += 1;
-        if self.drift_samples == DRIFT_SAMPLES {
-            let mean_us = self.drift_us_sum / i64::from(DRIFT_SAMPLES);
-            let step = Duration::from_micros(mean_us.unsigned_abs());
-            let (at, of) = self.reference;
-            let moved = if mean_us >= 0 { at + step } else { at.checked_sub(step).unwrap_or(at) };
-            self.reference = (moved, of);
-            (self.drift_us_sum, self.drift_samples) = (0, 0);
-        }
-    }
-}
-
-const DRIFT_US_MAX: i64 = 100_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LATENCY: Duration = Duration::from_millis(100);
-
-    fn receiver(start: Instant) -> Receiver {
-        Receiver::new(SeqNo::new(0x7fff_fffe), (start, u32::MAX - 1_000), LATENCY, true)
-    }
-
-    fn seq(n: i32) -> SeqNo {
-        SeqNo::new(0x7fff_fffe).plus(n)
-    }
-
-    fn put(receiver: &mut Receiver, now: Instant, n: i32) -> Place {
-        let place = receiver.place(seq(n), now);
-        if matches!(place, Place::New { .. }) {
-            let timestamp = (u32::MAX - 1_000).wrapping_add(n as u32 * 1_000);
-            receiver.insert(seq(n), timestamp, Bytes::from(vec![n as u8]));
-        }
-        place
-    }
-
-    fn delivered(receiver: &mut Receiver, now: Instant) -> Vec<(u8, u32)> {
-        let mut into = Vec::new();
-        receiver.deliver(now, &mut into);
-        into.iter().map(|payload| (payload.data[0], payload.lost_before)).collect()
-    }
-
-    #[test]
-    fn payloads_come_in_order_and_at_their_time_across_both_wraps() {
-        let start = Instant::now();
-        let mut receiver = receiver(start);
-        assert_eq!(put(&mut receiver, start, 0), Place::New { gap: None });
-        assert_eq!(put(&mut receiver, start, 3), Place::New { gap: Some((seq(1), seq(2))) });
-        assert_eq!(receiver.acknowledged(), seq(1));
-        put(&mut receiver, start, 2);
-        put(&mut receiver, start, 1);
-        assert_eq!(put(&mut receiver, start, 1), Place::Duplicate);
-        assert_eq!(receiver.acknowledged(), seq(4));
-        assert!(delivered(&mut receiver, start + LATENCY - Duration::from_micros(1)).is_empty());
-        assert_eq!(delivered(&mut receiver, start + LATENCY), [(0, 0)]);
-        assert_eq!(
-            delivered(&mut receiver, start + LATENCY + Duration::from_millis(3)),
-            [(1, 0), (2, 0), (3, 0)]
-        );
-        assert_eq!(put(&mut receiver, start, 3), Place::Belated);
-    }
-
-    #[test]
-    fn what_is_missing_when_the_next_is_due_is_given_up_and_told() {
-        let start = Instant::now();
-        let mut receiver = receiver(start);
-        put(&mut receiver, start, 0);
-        put(&mut receiver, start, 5);
-        assert_eq!(delivered(&mut receiver, start + LATENCY + Duration::from_millis(4)), [(0, 0)]);
-        let mut into = Vec::new();
-        assert_eq!(receiver.deliver(start + LATENCY + Duration::from_millis(5), &mut into), 4);
-        assert_eq!(into[0].lost_before, 4);
-        assert!(receiver.is_empty() && !receiver.has_gaps());
-        assert_eq!(receiver.acknowledged(), seq(6));
-    }
-
-    #[test]
-    fn a_gap_is_asked_for_again_only_after_patience() {
-        let start = Instant::now();
-        let mut receiver = receiver(start);
-        put(&mut receiver, start, 0);
-        put(&mut receiver, start, 3);
-        put(&mut receiver, start, 5);
-        let mut asked = Vec::new();
-        let patience = Duration::from_millis(20);
-        receiver.ask_again(start + patience / 2, patience, 10, &mut asked);
-        assert!(asked.is_empty());
-        receiver.ask_again(start + patience, patience, 10, &mut asked);
-        assert_eq!(asked, [(seq(1), seq(2)), (seq(4), seq(4))]);
-    }
-
-    #[test]
-    fn a_drop_request_of_any_range_stays_within_the_window() {
-        let start = Instant::now();
-        let mut receiver = receiver(start);
-        put(&mut receiver, start, 0);
-        assert_eq!(receiver.give_up_range(seq(1), seq(0x3fff_ffff)), WINDOW_PACKETS - 1);
-        assert_eq!(receiver.give_up_range(seq(9), seq(2)), 0);
-        assert_eq!(receiver.give_up_range(seq(-9), seq(-2)), 0);
-        assert_eq!(delivered(&mut receiver, start + LATENCY), [(0, 0)]);
-        assert!(receiver.is_empty());
-    }
-
-    #[test]
-    fn a_peer_whose_clock_runs_slow_is_followed() {
-        let start = Instant::now();
-        let mut clock = PeerClock::new((start, 0));
-        for n in 1..=1_000u32 {
-            clock.observe(
-                start + Duration::from_micros(u64::from(n) * 10_000 + 5_000),
-                n * 10_000,
-                Duration::ZERO,
-            );
-        }
-        assert_eq!(clock.local(10_000_000), start + Duration::from_micros(10_005_000));
     }
 }

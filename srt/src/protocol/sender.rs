@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::allowance::Allowance;
 use super::pacer::{Bandwidth, Pacer};
 use super::rtt::Rtt;
 use super::seq::SeqNo;
@@ -60,6 +61,7 @@ pub(super) struct Sender {
     pub(super) pacer: Pacer,
     progress: Instant,
     probes: u32,
+    allowance: Allowance,
 }
 
 impl Sender {
@@ -72,6 +74,7 @@ impl Sender {
             pacer: Pacer::new(bandwidth, now),
             progress: now,
             probes: 0,
+            allowance: Allowance::new(now),
         }
     }
 
@@ -121,10 +124,13 @@ impl Sender {
         if count > self.flight.len() as i32 {
             return false;
         }
-        if let Some(window) = window {
-            // The receiver's free room counts from the acknowledged packet on. At least one, lest we stop for good.
-            self.peer_window = window.max(1);
+        if count < 0 {
+            // Overtaken by a later one: its window is out of date.
+            return true;
         }
+        // The receiver's room counts from the acknowledged packet on, so a light ACK, which does not tell the room, uses
+        // some up (as in libsrt). At least one, lest we stop for good.
+        self.peer_window = window.unwrap_or(self.peer_window.saturating_sub(count as u32)).max(1);
         if count > 0 {
             self.flight.drain(..count as usize);
             self.first = sequence;
@@ -134,16 +140,25 @@ impl Sender {
     }
 
     /// The receiver misses `first..=last`. Returns how many of them are queued to be sent again, or none if the
-    /// range holds numbers that were never sent.
-    pub(super) fn reported_lost(&mut self, first: SeqNo, last: SeqNo, now_us: u32, rtt: &Rtt) -> Option<u32> {
-        let (from, to) = (first.minus(self.first), last.minus(self.first));
-        if from > to || to >= self.flight.len() as i32 {
+    /// range holds numbers that were never sent, or the receiver asks for too many.
+    pub(super) fn reported_lost(
+        &mut self,
+        (first, last): (SeqNo, SeqNo),
+        now: Instant,
+        now_us: u32,
+        rtt: &Rtt,
+    ) -> Option<u32> {
+        let (from, to) = (first.minus(self.first).max(0), last.minus(self.first));
+        if first.is_after(last) || to >= self.flight.len() as i32 {
             return None;
         }
-        // What was sent again less than a round trip ago is still under way.
-        let under_way_us = rtt.smoothed().as_micros() as u32;
+        if !self.allowance.take(usize::try_from(to - from + 1).unwrap_or(0), now) {
+            return None;
+        }
+        // What was sent again less than a round trip ago is still under way, whatever the receiver makes of the RTT.
+        let under_way_us = rtt.smoothed().max(RESEND_INTERVAL_MIN).as_micros() as u32;
         let mut queued = 0;
-        for index in from.max(0)..=to {
+        for index in from..=to {
             let flight = &mut self.flight[index as usize];
             let recent = flight.resent && now_us.wrapping_sub(flight.sent_us) < under_way_us;
             if !flight.lost && !recent {
@@ -153,6 +168,12 @@ impl Sender {
             }
         }
         Some(queued)
+    }
+
+    /// What of `first..=last` is no longer here to be sent again.
+    pub(super) fn gone(&self, first: SeqNo, last: SeqNo) -> Option<(SeqNo, SeqNo)> {
+        let end = if last.is_before(self.first) { last } else { self.first.prev() };
+        (!first.is_after(end)).then_some((first, end))
     }
 
     /// Drops packets that are older than `age_max` at the receiver: they cannot play any more. Returns the range.
@@ -195,6 +216,9 @@ impl Sender {
 /// The most packets in flight, whatever window the peer offers: it bounds what a session costs (32 bytes each).
 const FLIGHT_PACKETS_MAX: usize = 32_768;
 
+/// A packet is sent again so often at most.
+const RESEND_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
 /// An ACK leaves the receiver within 10 ms; a busy one may be late, and a probe too many costs a packet.
 const PROBE_GRACE: Duration = Duration::from_millis(100);
 
@@ -219,21 +243,60 @@ mod tests {
 
     #[test]
     fn a_lost_packet_is_sent_again_from_its_position_once_a_round_trip() {
-        let (mut sender, _) = sender(5);
+        let (mut sender, now) = sender(5);
         let lost = SeqNo::new(1);
-        assert_eq!(sender.reported_lost(lost, lost, 1_000, &rtt()), Some(1));
-        assert_eq!(sender.reported_lost(lost, lost, 1_000, &rtt()), Some(0));
+        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &rtt()), Some(1));
+        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &rtt()), Some(0));
         let (sequence, flight) = sender.take_lost(2_000).expect("one is lost");
         assert_eq!((sequence, flight.position), (lost, 2 * 1316));
-        assert_eq!(sender.reported_lost(lost, lost, 3_000, &rtt()), Some(0));
-        assert_eq!(sender.reported_lost(lost, lost, 23_000, &rtt()), Some(1));
+        assert_eq!(sender.reported_lost((lost, lost), now, 3_000, &rtt()), Some(0));
+        assert_eq!(sender.reported_lost((lost, lost), now, 23_000, &rtt()), Some(1));
+    }
+
+    #[test]
+    fn a_receiver_that_asks_again_and_again_gets_a_packet_once_in_ten_milliseconds() {
+        let (mut sender, now) = sender(100);
+        let mut rtt = Rtt::default();
+        rtt.adopt(0, 0);
+        let whole = (SeqNo::new(0x7fff_ffff), SeqNo::new(98));
+        let mut queued = 0;
+        for us in 0..100_000 {
+            queued +=
+                sender.reported_lost(whole, now + Duration::from_micros(us), us as u32, &rtt).unwrap_or(0);
+            while sender.take_lost(us as u32).is_some() {}
+        }
+        assert!(queued <= 1_000, "{queued} packets in 100 ms");
+    }
+
+    #[test]
+    fn a_light_ack_uses_up_the_window_it_does_not_tell() {
+        let (mut sender, now) = sender(5);
+        assert!(sender.acknowledged(SeqNo::new(0x7fff_ffff), Some(6), now));
+        assert!(sender.has_room());
+        // Of the room for six from the first packet on, four lie behind the acknowledged one.
+        assert!(sender.acknowledged(SeqNo::new(3), None, now));
+        assert_eq!((sender.in_flight(), sender.has_room()), (1, true));
+        sender.sent_new(0, 1316, now, 0, now);
+        assert!(!sender.has_room());
+        // An older ACK that was overtaken opens nothing.
+        assert!(sender.acknowledged(SeqNo::new(0), Some(8_000), now));
+        assert!(!sender.has_room());
+    }
+
+    #[test]
+    fn what_is_gone_of_a_report_is_known() {
+        let (mut sender, now) = sender(5);
+        assert!(sender.acknowledged(SeqNo::new(2), None, now));
+        assert_eq!(sender.gone(SeqNo::new(0), SeqNo::new(1)), Some((SeqNo::new(0), SeqNo::new(1))));
+        assert_eq!(sender.gone(SeqNo::new(0), SeqNo::new(3)), Some((SeqNo::new(0), SeqNo::new(1))));
+        assert_eq!(sender.gone(SeqNo::new(2), SeqNo::new(3)), None);
     }
 
     #[test]
     fn reports_of_packets_never_sent_are_refused() {
         let (mut sender, now) = sender(5);
-        assert_eq!(sender.reported_lost(SeqNo::new(2), SeqNo::new(9), 0, &rtt()), None);
-        assert_eq!(sender.reported_lost(SeqNo::new(3), SeqNo::new(1), 0, &rtt()), None);
+        assert_eq!(sender.reported_lost((SeqNo::new(2), SeqNo::new(9)), now, 0, &rtt()), None);
+        assert_eq!(sender.reported_lost((SeqNo::new(3), SeqNo::new(1)), now, 0, &rtt()), None);
         assert!(!sender.acknowledged(SeqNo::new(5), None, now));
         assert!(sender.acknowledged(SeqNo::new(4), Some(0), now));
         assert_eq!(sender.in_flight(), 0);
@@ -243,7 +306,7 @@ mod tests {
     #[test]
     fn what_was_acknowledged_meanwhile_is_not_sent_again() {
         let (mut sender, now) = sender(5);
-        assert_eq!(sender.reported_lost(SeqNo::new(0x7fff_ffff), SeqNo::new(1), 0, &rtt()), Some(3));
+        assert_eq!(sender.reported_lost((SeqNo::new(0x7fff_ffff), SeqNo::new(1)), now, 0, &rtt()), Some(3));
         assert!(sender.acknowledged(SeqNo::new(1), None, now));
         assert_eq!(sender.take_lost(0).map(|(sequence, _)| sequence), Some(SeqNo::new(1)));
         assert!(sender.take_lost(0).is_none());

@@ -6,7 +6,9 @@ use bytes::BytesMut;
 
 use super::{CloseReason, Connection, State, UDP_IP_HEADER_BYTES};
 use crate::protocol::crypto::{KeyMessage, KeyState};
-use crate::protocol::packet::{Ack, Control, ControlBody, DataHeader, HEADER_BYTES, Key, LossList, Packet};
+use crate::protocol::packet::{
+    Ack, Control, ControlBody, DATAGRAM_BYTES, DataHeader, HEADER_BYTES, Key, LossList, Packet,
+};
 use crate::protocol::receiver::Place;
 
 impl Connection {
@@ -29,6 +31,11 @@ impl Connection {
         };
         self.heard = now;
         let payload = datagram.split_off(HEADER_BYTES);
+        // No packet is larger than an Ethernet frame: what would be costs memory and is nobody's stream.
+        if payload.len() > DATAGRAM_BYTES - HEADER_BYTES {
+            self.counters.pkt_rcv_invalid += 1;
+            return;
+        }
         self.handle_data(now, &header, payload);
     }
 
@@ -56,7 +63,7 @@ impl Connection {
         self.acknowledger.received();
         if self.decrypt(header, &mut payload) {
             self.counters.pkt_recv_unique += 1;
-            self.receiver.insert(header.sequence, header.timestamp, payload.freeze());
+            self.receiver.insert(now, header.sequence, header.timestamp, payload.freeze());
         } else {
             self.counters.pkt_rcv_undecrypt += 1;
             self.receiver.give_up(header.sequence);
@@ -78,13 +85,16 @@ impl Connection {
             ControlBody::Nak(losses) => self.handle_nak(now, losses),
             ControlBody::AckAck { number } => self.handle_ack_ack(now, number, control.timestamp),
             ControlBody::DropRequest { first, last, .. } => {
-                let given_up = self.receiver.give_up_range(first, last);
-                self.counters.pkt_rcv_drop += u64::from(given_up);
+                match self.receiver.give_up_range(first, last, now) {
+                    Some(given_up) => self.counters.pkt_rcv_drop += u64::from(given_up),
+                    None => self.counters.pkt_rcv_invalid += 1,
+                }
             }
             ControlBody::Shutdown => {
                 // What is already here still plays out at its time: a stream's end is not cut off.
                 if matches!(self.state, State::Open) && !self.receiver.is_empty() {
-                    self.state = State::Draining;
+                    let playing = self.negotiated.receive_latency + DRAIN_GRACE;
+                    self.state = State::Draining(now + playing);
                 } else {
                     self.end(CloseReason::Peer);
                 }
@@ -125,9 +135,14 @@ impl Connection {
         self.counters.pkt_recv_nak += 1;
         let now_us = self.timestamp(now);
         for range in losses {
-            let queued = range
-                .ok()
-                .and_then(|(first, last)| self.sender.reported_lost(first, last, now_us, &self.rtt));
+            // What is no longer in flight was acknowledged or given up: the receiver may have missed that we said so.
+            if let Ok((first, last)) = range
+                && let Some(gone) = self.sender.gone(first, last)
+            {
+                self.pending.drop_request(gone);
+            }
+            let queued =
+                range.ok().and_then(|range| self.sender.reported_lost(range, now, now_us, &self.rtt));
             match queued {
                 Some(count) => self.counters.pkt_snd_loss += u64::from(count),
                 None => self.counters.pkt_rcv_invalid += 1,
@@ -143,3 +158,6 @@ impl Connection {
         self.receiver.observe_clock(now, timestamp, excess.min(Duration::from_secs(1)));
     }
 }
+
+/// Payloads play out at `origin + latency`; the origin may seem to lie a little ahead.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ pub(super) struct Pending {
     losses: Vec<(SeqNo, SeqNo)>,
     key_request: Option<KeyMessage>,
     pub(super) key_response: Option<KeyMessage>,
-    pub(super) drop_request: Option<(SeqNo, SeqNo)>,
+    drop_requests: VecDeque<(SeqNo, SeqNo)>,
     pub(super) shutdown: bool,
 }
 
@@ -33,6 +33,21 @@ impl Pending {
             self.confirmations.pop_front();
         }
         self.confirmations.push_back(number);
+    }
+
+    /// The peer is to be told that these will not come. What does not fit is told when it asks again.
+    pub(super) fn drop_request(&mut self, (first, last): (SeqNo, SeqNo)) {
+        let full = self.drop_requests.len() == DROP_REQUESTS_MAX;
+        match self.drop_requests.back_mut() {
+            Some((_, end)) if end.next() == first => *end = last,
+            _ if full => {}
+            _ => self.drop_requests.push_back((first, last)),
+        }
+    }
+
+    /// Something could not be sent yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.shutdown || !self.confirmations.is_empty() || !self.drop_requests.is_empty()
     }
 
     /// A NAK is owed. What does not fit is asked for by the periodic one.
@@ -52,7 +67,8 @@ impl Connection {
             let (timestamp, peer) = (self.timestamp(now), self.negotiated.peer_socket);
             burst.push(|room| Some(write_shutdown(room, timestamp, peer)));
         }
-        if self.closed().is_some() {
+        // A peer that has shut down hears nothing any more.
+        if matches!(self.state, State::Closed(_) | State::Draining(_)) {
             return;
         }
         self.transmit_answers(now, burst);
@@ -79,7 +95,9 @@ impl Connection {
         if let Some(response) = self.pending.key_response.take() {
             burst.push(|room| Some(write_key_response(room, timestamp, peer, &response)));
         }
-        if let Some(range) = self.pending.drop_request.take() {
+        while !burst.is_full()
+            && let Some(range) = self.pending.drop_requests.pop_front()
+        {
             burst.push(|room| Some(write_drop_request(room, timestamp, peer, 0, range)));
         }
         if let Some(request) = self.pending.key_request.take() {
@@ -143,8 +161,11 @@ impl Connection {
                     self.counters.byte_retrans += bytes as u64 + UDP_IP_HEADER_BYTES;
                     self.account(bytes);
                 }
-                // The source no longer holds it; the receiver gives it up when its time has come.
-                None => self.counters.pkt_snd_drop += 1,
+                // The source no longer holds it: the receiver need not wait for it.
+                None => {
+                    self.counters.pkt_snd_drop += 1;
+                    self.pending.drop_request((sequence, sequence));
+                }
             }
         }
     }
@@ -172,6 +193,8 @@ impl Connection {
             match (next, sent) {
                 (Next::Payload { position, len, origin }, Some(bytes)) => {
                     let now_us = self.timestamp(now);
+                    // What is older than the connection plays as if it were as old: its time has not passed yet.
+                    let origin = origin.max(self.epoch);
                     self.sender.sent_new(position, len as u16, origin, now_us, now);
                     self.refresh_key(sequence, now);
                     self.counters.pkt_sent_unique += 1;
@@ -224,6 +247,9 @@ fn data_header(
 fn micros(epoch: Instant, at: Instant) -> u32 {
     at.saturating_duration_since(epoch).as_micros() as u32
 }
+
+/// Drop requests owed at most.
+const DROP_REQUESTS_MAX: usize = 16;
 
 /// ACKACKs owed at most: more come only from a peer that floods.
 const CONFIRMATIONS_MAX: usize = 16;

@@ -1,5 +1,8 @@
 //! Two connections over a lossy link, under virtual time.
 
+mod hostile;
+mod paths;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -57,8 +60,13 @@ impl Source for Stream {
 
 #[derive(Clone, Copy)]
 struct Link {
+    /// Towards the receiver, and back.
     loss: f64,
+    loss_back: f64,
+    duplicated: f64,
     delay: Duration,
+    /// The most that a datagram is late: they overtake each other.
+    jitter: Duration,
     seed: u64,
 }
 
@@ -71,6 +79,7 @@ struct Pair {
     sender: Connection,
     receiver: Connection,
     link: Link,
+    tick: Duration,
     random: StdRng,
     wire: BinaryHeap<Reverse<InFlight>>,
     order: u64,
@@ -84,7 +93,8 @@ impl Pair {
         Self {
             now,
             sender: Connection::new(sender, now, settings, now),
-            receiver: Connection::new(receiver, now, Settings::default(), now),
+            receiver: Connection::new(receiver, now + link.delay, Settings::default(), now),
+            tick: Duration::from_millis(1),
             random: StdRng::seed_from_u64(link.seed),
             link,
             wire: BinaryHeap::new(),
@@ -99,18 +109,22 @@ impl Pair {
                 if to_receiver {
                     self.bytes_to_receiver.push((self.now, datagram.len() + 28));
                 }
-                if self.random.random_bool(self.link.loss) {
+                let loss = if to_receiver { self.link.loss } else { self.link.loss_back };
+                if self.random.random_bool(loss) {
                     continue;
                 }
-                self.order += 1;
-                let at = self.now + self.link.delay;
-                self.wire.push(Reverse((at, self.order, to_receiver, datagram.to_vec())));
+                for _ in 0..=usize::from(self.random.random_bool(self.link.duplicated)) {
+                    self.order += 1;
+                    let late = self.link.jitter.mul_f64(self.random.random());
+                    let at = self.now + self.link.delay + late;
+                    self.wire.push(Reverse((at, self.order, to_receiver, datagram.to_vec())));
+                }
             }
         }
     }
 
     /// Runs until both have closed or `limit` has passed; returns what was delivered.
-    fn run(&mut self, source: &mut Stream, limit: Duration) -> Vec<Payload> {
+    fn run(&mut self, source: &mut dyn Source, limit: Duration) -> Vec<Payload> {
         let (end, mut delivered) = (self.now + limit, Vec::new());
         while self.now < end && (self.sender.closed().is_none() || self.receiver.closed().is_none()) {
             while self.wire.peek().is_some_and(|Reverse(next)| next.0 <= self.now) {
@@ -127,7 +141,7 @@ impl Pair {
             burst.clear();
             self.receiver.poll_transmit(self.now, None, &mut burst);
             self.transmit(false, &burst);
-            self.now += Duration::from_millis(1);
+            self.now += self.tick;
         }
         delivered
     }
@@ -192,7 +206,14 @@ fn assert_whole(delivered: &[Payload], packets: u64) {
     }
 }
 
-const CLEAN: Link = Link { loss: 0.0, delay: Duration::from_millis(20), seed: 1 };
+const CLEAN: Link = Link {
+    loss: 0.0,
+    loss_back: 0.0,
+    duplicated: 0.0,
+    delay: Duration::from_millis(20),
+    jitter: Duration::ZERO,
+    seed: 1,
+};
 
 #[test]
 fn a_clean_link_delivers_everything_at_the_sources_pace() {
@@ -205,7 +226,7 @@ fn a_clean_link_delivers_everything_at_the_sources_pace() {
     assert_eq!(pair.receiver.closed(), Some(CloseReason::Peer));
     assert_eq!(pair.sender.stats(pair.now).total.pkt_retrans, 0);
     for (n, payload) in delivered.iter().enumerate() {
-        let expected = start + interval * n as u32 + Duration::from_millis(120);
+        let expected = start + interval * n as u32 + CLEAN.delay + Duration::from_millis(120);
         let off = payload.time.max(expected) - payload.time.min(expected);
         assert!(off < Duration::from_millis(5), "packet {n} is {off:?} off");
     }
@@ -214,7 +235,7 @@ fn a_clean_link_delivers_everything_at_the_sources_pace() {
 #[test]
 fn loss_in_both_directions_is_recovered_within_the_latency() {
     for (loss, latency_ms, seed) in [(0.01, 120, 1), (0.02, 160, 2), (0.05, 240, 3), (0.10, 400, 4)] {
-        let link = Link { loss, seed, ..CLEAN };
+        let link = Link { loss, loss_back: loss, seed, ..CLEAN };
         let mut pair = Pair::new(link, latency_ms, None, Settings::default());
         let mut source = stream(&pair, 6_000, Duration::from_micros(526));
         let delivered = pair.run(&mut source, Duration::from_secs(10));
@@ -226,7 +247,8 @@ fn loss_in_both_directions_is_recovered_within_the_latency() {
 #[test]
 fn keys_are_refreshed_under_loss_without_a_lost_packet() {
     let refresh = KeyRefresh { period: 1_000, announce: 300 };
-    let mut pair = Pair::new(Link { loss: 0.05, ..CLEAN }, 400, Some(refresh), Settings::default());
+    let mut pair =
+        Pair::new(Link { loss: 0.05, loss_back: 0.05, ..CLEAN }, 400, Some(refresh), Settings::default());
     let mut source = stream(&pair, 6_000, Duration::from_micros(526));
     let delivered = pair.run(&mut source, Duration::from_secs(10));
     assert_whole(&delivered, 6_000);
@@ -236,7 +258,7 @@ fn keys_are_refreshed_under_loss_without_a_lost_packet() {
 #[test]
 fn the_cap_holds_retransmission_too() {
     let settings = Settings { bandwidth: Bandwidth::Max(24_000_000), ..Settings::default() };
-    let mut pair = Pair::new(Link { loss: 0.10, ..CLEAN }, 400, None, settings);
+    let mut pair = Pair::new(Link { loss: 0.10, loss_back: 0.10, ..CLEAN }, 400, None, settings);
     let mut source = stream(&pair, 6_000, Duration::from_micros(526));
     let start = pair.now;
     pair.run(&mut source, Duration::from_secs(10));
@@ -255,7 +277,7 @@ fn a_blackout_longer_than_the_latency_costs_what_it_covers_and_no_more() {
     let mut source = stream(&pair, 8_000, Duration::from_micros(526));
     let mut delivered = Vec::new();
     for (loss, seconds) in [(0.0, 1), (1.0, 2), (0.0, 6)] {
-        pair.link.loss = loss;
+        (pair.link.loss, pair.link.loss_back) = (loss, loss);
         delivered.append(&mut pair.run(&mut source, Duration::from_secs(seconds)));
     }
     let lost: u32 = delivered.iter().map(|payload| payload.lost_before).sum();
@@ -265,7 +287,7 @@ fn a_blackout_longer_than_the_latency_costs_what_it_covers_and_no_more() {
 
 #[test]
 fn a_peer_that_falls_silent_is_given_up_after_the_idle_timeout() {
-    let mut pair = Pair::new(Link { loss: 1.0, ..CLEAN }, 120, None, Settings::default());
+    let mut pair = Pair::new(Link { loss: 1.0, loss_back: 1.0, ..CLEAN }, 120, None, Settings::default());
     let mut source = stream(&pair, 1_000_000, Duration::from_millis(1));
     pair.run(&mut source, Duration::from_secs(6));
     let idle = CloseReason::Idle(Duration::from_secs(5));
