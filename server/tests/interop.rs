@@ -12,6 +12,7 @@ use common::server::{Server, Setup};
 use common::srt::Srt;
 use common::stream::{Stream, pictures, place};
 use common::{seconds, until};
+use flambeau_loadtest::ts::pid;
 
 const FEED: &str = "athletics-main";
 const PASSPHRASE: &str = "bear-the-flame-2028";
@@ -79,6 +80,8 @@ async fn cells(
             })
         });
     }
+    let encrypted = server.tool.log().matches("encrypted=true").count();
+    assert_eq!(encrypted, if key.is_some() { 1 + Receiver::ALL.len() } else { 0 }, "sessions are encrypted");
     outcomes
 }
 
@@ -92,6 +95,10 @@ fn verbatim(stream: &Stream, publisher: &Publisher, puller: &Puller) -> Outcome 
         return Err(format!("{} bytes only", received.len()));
     }
     place(reference.as_deref().unwrap_or(&stream.bytes), &received)?;
+    // Where a decoder can start: at the PAT before a random access point.
+    if pid(&received) != 0 {
+        return Err(format!("it begins with a packet of PID {}", pid(&received)));
+    }
     Ok(format!("{} packets exact", received.len() / 188))
 }
 

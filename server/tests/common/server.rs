@@ -64,18 +64,6 @@ impl Server {
         server
     }
 
-    /// Starts a server without a configuration, on the ports of lab mode.
-    pub(crate) async fn lab(scratch: &Scratch) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flambeau"));
-        command.arg("run");
-        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let tool = Tool::start(scratch, "flambeau", command);
-        let (ingest, edge, http, admin) = (loopback(9000), loopback(9001), loopback(8080), loopback(8081));
-        let mut server = Self { tool, ingest, edge, http, admin };
-        server.ready().await;
-        server
-    }
-
     async fn ready(&mut self) {
         let admin = self.admin;
         let tool = &mut self.tool;
@@ -127,14 +115,6 @@ impl Server {
         let feeds = self.admin("/api/v1/feeds").await.json();
         let list = feeds.as_array().or_else(|| feeds["feeds"].as_array()).cloned().unwrap_or_default();
         list.into_iter().find(|entry| entry["id"] == feed)
-    }
-
-    /// Stops the process as an operator does and waits for its end.
-    pub(crate) async fn stop(mut self) -> String {
-        self.tool.signal("TERM");
-        let status = self.tool.ended(seconds(20)).await;
-        assert!(status.success(), "SIGTERM ended it with {status}");
-        self.tool.log()
     }
 }
 
