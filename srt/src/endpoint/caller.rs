@@ -13,7 +13,7 @@ use super::listener::Shared;
 use super::request::random_socket_id;
 use super::session::{Role, Session};
 use super::socket::{Route, Socket};
-use super::worker::{Command, Opening, start};
+use super::worker::{Command, End, Opening, start};
 use crate::protocol::connection::{Connection, Settings};
 use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
 use crate::protocol::handshake::Negotiated;
@@ -67,13 +67,15 @@ pub async fn connect(dial: Dial, role: Role, shutdown: CancellationToken) -> Res
         route: Route { peer, local: None },
         connection: Connection::new(negotiated, arrived, settings, opened),
         role,
-        shared: session.shared(),
         opened,
         response: None,
+        _slot: None,
+        end: End::new(session.shared()),
     };
     commands.try_send(Command::Open(Box::new(opening))).expect("the queue is new and empty");
     let name = format!("srt-call-{}", peer.port());
-    start(name, socket.into_std()?, receiver, None, Arc::new(Shared::default()), shutdown)?;
+    let mut post = Some((receiver, None));
+    start(name, socket.into_std()?, Arc::new(Shared::default()), shutdown, move || post.take())?;
     Ok(session)
 }
 

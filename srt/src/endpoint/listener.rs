@@ -62,10 +62,14 @@ impl Listener {
             sockets.push(Socket::bind(local, true)?);
         }
         for (index, socket) in sockets.into_iter().enumerate() {
-            let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-            let greeter = Greeter::new(secret.clone(), sender.clone(), commands, shared.clone());
+            let (secret, sender, greeted) = (secret.clone(), sender.clone(), shared.clone());
+            let posts = move || {
+                let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+                let greeter = Greeter::new(secret.clone(), sender.clone(), commands, greeted.clone());
+                Some((receiver, Some(greeter)))
+            };
             let name = format!("srt-{}-{index}", local.port());
-            start(name, socket, receiver, Some(greeter), shared.clone(), shutdown.clone())?;
+            start(name, socket, shared.clone(), shutdown.clone(), posts)?;
         }
         Ok(Self { requests, local, shared, shutdown })
     }
@@ -98,6 +102,7 @@ macro_rules! totals {
         #[derive(Debug, Default)]
         pub(super) struct Shared {
             pub(super) sessions_max: usize,
+            callers: AtomicUsize,
             pub(super) sessions: AtomicUsize,
             $(pub(super) $name: AtomicU64,)*
         }
@@ -130,12 +135,35 @@ totals! {
     rejections,
     /// Send calls that the kernel had no room for.
     send_failures,
+    /// Receive calls that failed.
+    receive_failures,
+    /// Sessions that ended by a panic, each alone.
+    session_faults,
 }
 
 impl Shared {
     /// Adds one to a total.
     pub(super) fn count(total: &AtomicU64) {
         total.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A caller's place within the port's limit, whichever worker it came to: from its request to the end of its session.
+#[derive(Debug)]
+pub(super) struct Slot(Arc<Shared>);
+
+impl Slot {
+    /// A place, while there is one.
+    pub(super) fn take(shared: &Arc<Shared>) -> Option<Arc<Self>> {
+        let more = |taken: usize| (taken < shared.sessions_max).then_some(taken + 1);
+        shared.callers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Arc::new(Self(shared.clone())))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
-use super::listener::Shared;
+use super::listener::{Shared, Slot};
 use super::session::{Role, Session};
 use super::socket::Route;
-use super::worker::{Command, Opening};
+use super::worker::{Command, End, Opening};
 use crate::protocol::connection::{Connection, Settings};
 use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
 use crate::protocol::handshake::Version;
@@ -27,6 +27,7 @@ pub struct Request {
     proposal: Option<Proposal>,
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
+    slot: Option<Arc<Slot>>,
 }
 
 /// On what terms a caller is let in.
@@ -58,8 +59,9 @@ impl Request {
         arrived: Instant,
         commands: mpsc::Sender<Command>,
         shared: Arc<Shared>,
+        slot: Arc<Slot>,
     ) -> Self {
-        Self { route, arrived, proposal: Some(proposal), commands, shared }
+        Self { route, arrived, proposal: Some(proposal), commands, shared, slot: Some(slot) }
     }
 
     /// Where the caller is.
@@ -84,7 +86,8 @@ impl Request {
 
     /// Lets the caller in.
     ///
-    /// Deriving the keys takes a millisecond or two of a blocking thread, so this never runs on a packet worker.
+    /// Deriving the keys takes a millisecond or two of a blocking thread, so this never runs on a packet worker, and a
+    /// few at a time in the whole process: a flood of callers must not take the processor from the packets.
     ///
     /// # Errors
     /// The encryption does not fit (the caller gets the standard's code), or the listener is gone.
@@ -92,7 +95,9 @@ impl Request {
         let proposal = self.take_proposal();
         let peer_socket = proposal.socket_id;
         let Acceptance { passphrase, latency, settings } = acceptance;
+        let permit = UNLOCKING.acquire().await;
         let unlocking = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let crypto = proposal.unlock(passphrase.as_ref(), KeyRefresh::default());
             (proposal, crypto)
         });
@@ -124,9 +129,10 @@ impl Request {
             route: self.route,
             connection: Connection::new(negotiated, self.arrived, settings, opened),
             role,
-            shared: session.shared(),
             opened,
             response: Some(response),
+            _slot: self.slot.take(),
+            end: End::new(session.shared()),
         };
         let sent = self.commands.send(Command::Open(Box::new(opening))).await;
         sent.map(|()| session).map_err(|_| AcceptError::Closed)
@@ -169,6 +175,9 @@ impl Drop for Request {
         let _ = self.commands.try_send(Command::Dismiss { route, peer_socket, response });
     }
 }
+
+/// Key derivations at a time.
+static UNLOCKING: Semaphore = Semaphore::const_new(2);
 
 /// A socket id that nobody can guess. 0 is the listener's, and libsrt keeps the two highest bits for groups.
 pub(super) fn random_socket_id() -> u32 {

@@ -1,9 +1,12 @@
 //! A worker: one thread, one socket, the sessions of its peers.
 
+mod entry;
 mod greeting;
+mod thread;
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,13 +16,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Shared as ListenerShared;
-use super::session::{Role, Shared, Verdict};
 use super::socket::{Route, Socket};
 use crate::protocol::burst::Burst;
-use crate::protocol::connection::{CloseReason, Connection};
+use crate::protocol::connection::CloseReason;
 use crate::protocol::packet;
 use crate::protocol::receiver::Payload;
+use entry::Entry;
+pub(super) use entry::{End, Opening};
 pub(super) use greeting::Greeter;
+pub(super) use thread::start;
 
 /// What others ask of a worker.
 #[derive(Debug)]
@@ -30,30 +35,6 @@ pub(super) enum Command {
     Dismiss { route: Route, peer_socket: u32, response: Option<Vec<u8>> },
     /// End a session.
     Close(u32),
-}
-
-/// A session to be.
-pub(super) struct Opening {
-    pub(super) route: Route,
-    pub(super) connection: Connection,
-    pub(super) role: Role,
-    pub(super) shared: Arc<Shared>,
-    /// When our timestamps begin.
-    pub(super) opened: Instant,
-    /// The handshake's answer: sent now, and again whenever the peer repeats its question.
-    pub(super) response: Option<Vec<u8>>,
-}
-
-impl std::fmt::Debug for Opening {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opening").field("route", &self.route).finish_non_exhaustive()
-    }
-}
-
-struct Entry {
-    opening: Opening,
-    reported: Instant,
-    touched: bool,
 }
 
 /// A worker's state.
@@ -70,6 +51,10 @@ pub(super) struct Worker {
     burst: Burst,
     payloads: Vec<Payload>,
     sweep: Instant,
+    /// The kernel has no room for more, until the next sweep.
+    choked: bool,
+    /// The socket failed to be read, and is left alone until the next sweep.
+    deaf: bool,
     /// Nobody is left to give commands.
     orphaned: bool,
     /// There has been a session.
@@ -96,21 +81,25 @@ impl Worker {
             burst: Burst::default(),
             payloads: Vec::new(),
             sweep: Instant::now(),
+            choked: false,
+            deaf: false,
             orphaned: false,
             served: false,
         })
     }
 
     /// Runs until shutdown; a caller's worker, which greets nobody, until its session has ended.
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         let shutdown = self.shutdown.clone();
         loop {
             let alone = self.sessions.is_empty() && self.greeter.as_ref().is_none_or(Greeter::is_idle);
-            let wake = if alone { Instant::now() + IDLE } else { self.sweep };
+            let wake = if alone && !self.deaf { Instant::now() + IDLE } else { self.sweep };
             tokio::select! {
-                readable = self.socket.readable() => {
+                readable = self.socket.readable(), if !self.deaf => {
                     if let Err(error) = readable.and_then(|()| self.receive()) {
-                        // ICMP errors of a peer that is gone surface here; its session ends by its idle timeout.
+                        // An error may stay for a while (no memory): it must not take the processor.
+                        self.deaf = true;
+                        ListenerShared::count(&self.listener.receive_failures);
                         tracing::debug!(%error, "reading the SRT socket");
                     }
                 }
@@ -130,12 +119,14 @@ impl Worker {
 
     /// Takes in what has arrived, up to a bound: sessions must be driven in between.
     fn receive(&mut self) -> io::Result<()> {
-        for _ in 0..RECEIVE_CALLS_MAX {
+        let mut total = 0;
+        while total < RECEIVE_DATAGRAMS_MAX {
             let inbox = &mut self.inbox;
             let count = self.socket.receive(|route, datagram| inbox.push((route, datagram)))?;
             if count == 0 {
                 break;
             }
+            total += count;
             let now = Instant::now();
             let mut inbox = std::mem::take(&mut self.inbox);
             for (route, datagram) in inbox.drain(..) {
@@ -153,10 +144,10 @@ impl Worker {
             Some(id) => match self.sessions.get_mut(&id) {
                 // Only the peer that shook hands speaks for a session: an id alone is a guess.
                 Some(entry) if entry.opening.route.peer == route.peer => {
-                    entry.opening.connection.handle_datagram(now, datagram);
                     if !std::mem::replace(&mut entry.touched, true) {
                         self.touched.push(id);
                     }
+                    self.attempt(id, |entry, _, _| entry.opening.connection.handle_datagram(now, datagram));
                 }
                 _ => ListenerShared::count(&self.listener.datagrams_stray),
             },
@@ -174,9 +165,8 @@ impl Worker {
                 if let Some(greeter) = &mut self.greeter {
                     greeter.opened(&opening);
                 }
-                self.sessions
-                    .insert(id, Entry { opening: *opening, reported: Instant::now(), touched: false });
-                self.listener.sessions.fetch_add(1, Ordering::Relaxed);
+                let entry = Entry::new(*opening, &self.listener, Instant::now());
+                self.sessions.insert(id, entry);
                 self.served = true;
             }
             Command::Dismiss { route, peer_socket, response } => {
@@ -188,75 +178,99 @@ impl Worker {
                 }
             }
             Command::Close(id) => {
-                if let Some(entry) = self.sessions.get_mut(&id) {
-                    entry.opening.connection.close();
-                    self.drive_one(Instant::now(), id);
-                }
+                self.attempt(id, |entry, _, _| entry.opening.connection.close());
+                self.drive_one(Instant::now(), id, 1);
             }
         }
     }
 
-    /// Drives the sessions that something came for, and all of them when a sweep is due.
+    /// Drives the sessions that something came for, and all that have something to do when a sweep is due.
     fn drive(&mut self, now: Instant) {
         let mut touched = std::mem::take(&mut self.touched);
+        let mut bursts = 1;
         if now >= self.sweep {
+            // What a late sweep has missed, it makes good.
+            let missed = now.saturating_duration_since(self.sweep).as_micros() / SWEEP.as_micros();
+            bursts = 1 + missed.min(BURSTS_MAX - 1);
             self.sweep = now + SWEEP;
+            (self.choked, self.deaf) = (false, false);
             touched.clear();
-            touched.extend(self.sessions.keys());
+            touched.extend(self.sessions.iter().filter(|(_, entry)| entry.wake <= now).map(|(id, _)| *id));
             if let Some(greeter) = &mut self.greeter {
                 greeter.expire(now);
             }
         }
         for id in touched.drain(..) {
-            self.drive_one(now, id);
+            self.drive_one(now, id, bursts);
         }
         self.touched = touched;
     }
 
-    fn drive_one(&mut self, now: Instant, id: u32) {
-        let Some(entry) = self.sessions.get_mut(&id) else { return };
-        entry.touched = false;
-        let Opening { connection, role, route, shared, .. } = &mut entry.opening;
-        connection.handle_timeout(now);
-        connection.deliver(now, &mut self.payloads);
-        if !self.payloads.is_empty()
-            && let Role::Receive(sink) = role
-            && sink.deliver(&mut self.payloads) == Verdict::Close
-        {
-            connection.close();
+    fn drive_one(&mut self, now: Instant, id: u32, bursts: u128) {
+        self.attempt(id, |entry, payloads, _| entry.receive(now, payloads));
+        // A session that has more to send goes on at the next sweep: others have their turn first.
+        for _ in 0..bursts {
+            let payloads_too = !self.choked;
+            self.attempt(id, |entry, _, burst| entry.transmit(now, burst, payloads_too));
+            let Some(entry) = self.sessions.get(&id) else { return };
+            let full = self.burst.is_full();
+            self.send_burst(entry.opening.route);
+            if !full {
+                break;
+            }
         }
-        self.payloads.clear();
-        // A session that has more to send than a burst goes on at the next sweep: others have their turn first.
-        let source = match role {
-            Role::Send(source) => Some(source.as_mut() as _),
-            Role::Receive(_) => None,
-        };
-        connection.poll_transmit(now, source, &mut self.burst);
-        if !self.burst.is_empty() {
-            let failures = self.socket.send(*route, &self.burst);
-            self.listener.send_failures.fetch_add(failures as u64, Ordering::Relaxed);
-            self.burst.clear();
-        }
-        let closed = connection.closed();
-        if closed.is_some() || now.saturating_duration_since(entry.reported) >= REPORT {
-            shared.update(connection.stats(now), connection.heard());
-            entry.reported = now;
-        }
-        if let Some(reason) = closed {
+        if let Some(Some(reason)) = self.attempt(id, |entry, _, _| entry.report(now)) {
             self.forget(id, reason);
         }
     }
 
-    fn forget(&mut self, id: u32, reason: CloseReason) {
-        if let Some(entry) = self.sessions.remove(&id) {
-            if let Some(greeter) = &mut self.greeter {
-                greeter.closed(&entry.opening);
+    /// Does something with a session. Its owner's code runs in there, or ours on what its peer sent: a panic ends this
+    /// session, and no other.
+    fn attempt<T>(
+        &mut self,
+        id: u32,
+        step: impl FnOnce(&mut Entry, &mut Vec<Payload>, &mut Burst) -> T,
+    ) -> Option<T> {
+        let entry = self.sessions.get_mut(&id)?;
+        let (payloads, burst) = (&mut self.payloads, &mut self.burst);
+        match catch_unwind(AssertUnwindSafe(|| step(entry, payloads, burst))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                self.fail(id);
+                None
             }
-            // The role goes first: who waits for the end finds the Feed released.
-            let shared = entry.opening.shared.clone();
-            drop(entry);
-            shared.end(reason);
-            self.listener.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn fail(&mut self, id: u32) {
+        self.payloads.clear();
+        self.burst.clear();
+        ListenerShared::count(&self.listener.session_faults);
+        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        let (route, connection) = (entry.opening.route, &mut entry.opening.connection);
+        tracing::error!(peer = %route.peer, "an SRT session panicked: it is closed, the others go on");
+        let burst = &mut self.burst;
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            connection.close();
+            connection.poll_transmit(Instant::now(), None, burst);
+        }));
+        if told.is_ok() {
+            self.send_burst(route);
+        }
+        self.burst.clear();
+        self.forget(id, CloseReason::Failed);
+    }
+
+    fn forget(&mut self, id: u32, reason: CloseReason) {
+        let Some(mut entry) = self.sessions.remove(&id) else { return };
+        if let Some(greeter) = &mut self.greeter {
+            greeter.closed(&entry.opening);
+        }
+        entry.opening.end.reason = reason;
+        // The role is its owner's code.
+        if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
+            ListenerShared::count(&self.listener.session_faults);
+            tracing::error!("the end of an SRT session panicked: the others go on");
         }
     }
 
@@ -264,42 +278,37 @@ impl Worker {
         let now = Instant::now();
         let ids: Vec<u32> = self.sessions.keys().copied().collect();
         for id in ids {
-            if let Some(entry) = self.sessions.get_mut(&id) {
-                entry.opening.connection.close();
+            self.attempt(id, |entry, _, _| entry.opening.connection.close());
+            self.drive_one(now, id, 1);
+        }
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Open(mut opening) = command {
+                opening.end.reason = CloseReason::Local;
             }
-            self.drive_one(now, id);
         }
     }
 
+    fn send_burst(&mut self, route: Route) {
+        if self.burst.is_empty() {
+            return;
+        }
+        let lost = self.socket.send(route, &self.burst);
+        if lost > 0 {
+            // What is sent now would be lost as well: payloads wait for the next sweep.
+            self.choked = true;
+            self.listener.send_failures.fetch_add(lost as u64, Ordering::Relaxed);
+        }
+        self.burst.clear();
+    }
+
     fn send_one(&mut self, route: Route, datagram: &[u8]) {
-        let mut burst = std::mem::take(&mut self.burst);
-        burst.push(|room| {
+        self.burst.push(|room| {
             room.get_mut(..datagram.len())?.copy_from_slice(datagram);
             Some(datagram.len())
         });
-        let failures = self.socket.send(route, &burst);
-        self.listener.send_failures.fetch_add(failures as u64, Ordering::Relaxed);
-        burst.clear();
-        self.burst = burst;
+        self.send_burst(route);
     }
-}
-
-/// Starts a worker on a thread of its own: media and HTTP work elsewhere in the process cannot make packets late.
-pub(super) fn start(
-    name: String,
-    socket: std::net::UdpSocket,
-    commands: mpsc::Receiver<Command>,
-    greeter: Option<Greeter>,
-    listener: Arc<ListenerShared>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let worker = {
-        let _context = runtime.enter();
-        Worker::new(socket, commands, greeter, listener, shutdown)?
-    };
-    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(worker.run()))?;
-    Ok(())
 }
 
 /// Every session is looked at so often: payloads are delivered and sent at most so late, and a burst is so long.
@@ -308,8 +317,8 @@ const SWEEP: Duration = Duration::from_millis(2);
 /// How often a worker without sessions wakes.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How often a session's numbers are published.
-const REPORT: Duration = Duration::from_millis(200);
+/// Bursts of one session at a sweep that is late by as many.
+const BURSTS_MAX: u128 = 8;
 
-/// Receive calls before the sessions have their turn.
-const RECEIVE_CALLS_MAX: usize = 8;
+/// Datagrams taken in before the sessions have their turn: some milliseconds of work.
+const RECEIVE_DATAGRAMS_MAX: usize = 2_048;

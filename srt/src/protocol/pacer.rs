@@ -12,13 +12,14 @@ pub enum Bandwidth {
     Max(u64),
 }
 
-/// What [`Bandwidth::Unlimited`] is paced to: far above any feed, far below a burst that costs a receiver packets.
-pub const UNLIMITED_BPS: u64 = 400_000_000;
+/// What [`Bandwidth::Unlimited`] is paced to: far above any feed, and what the endpoint reaches with a burst of 64
+/// datagrams every 2 ms, so that a receiver's socket buffer meets nothing longer.
+pub const UNLIMITED_BPS: u64 = 300_000_000;
 
 /// IPv4 and UDP headers, as libsrt counts them.
 const UDP_IP_HEADER_BYTES: i64 = 28;
 
-/// The bucket holds this much time of the rate: two ticks of the endpoint, so that a late tick costs no rate.
+/// The bucket holds this much time of the rate: five sweeps of the endpoint, so that a late one costs no rate.
 const DEPTH: Duration = Duration::from_millis(10);
 
 /// The bucket holds at least this: less would never let a pair of packets pass together.

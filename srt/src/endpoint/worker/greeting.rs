@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{Command, Opening, Worker};
-use crate::endpoint::listener::Shared;
+use crate::endpoint::listener::{Shared, Slot};
 use crate::endpoint::request::Request;
 use crate::endpoint::socket::Route;
 use crate::protocol::handshake::listener::{self, Proposal};
@@ -24,11 +24,12 @@ pub(in crate::endpoint) struct Greeter {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     callers: HashMap<(SocketAddr, u32), Caller>,
+    expired: Instant,
 }
 
 enum Caller {
-    /// A decision is awaited since then. A repeated conclusion changes nothing.
-    Undecided(Instant),
+    /// A decision is awaited as long as the request holds its slot. A repeated conclusion changes nothing.
+    Undecided(Weak<Slot>),
     /// Let in as this session; a repeated conclusion gets the same answer again.
     Session { opened: Instant, response: Option<Vec<u8>> },
 }
@@ -40,7 +41,7 @@ impl Greeter {
         commands: mpsc::Sender<Command>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { secret, requests, commands, shared, callers: HashMap::new() }
+        Self { secret, requests, commands, shared, callers: HashMap::new(), expired: Instant::now() }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -58,37 +59,44 @@ impl Greeter {
     }
 
     pub(super) fn dismissed(&mut self, route: Route, peer_socket: u32) {
-        self.callers.remove(&(route.peer, peer_socket));
+        let key = (route.peer, peer_socket);
+        if matches!(self.callers.get(&key), Some(Caller::Undecided(_))) {
+            self.callers.remove(&key);
+        }
     }
 
-    /// Forgets callers that nobody decided on: they have given up by now.
+    /// Forgets callers whose request is gone without an answer, now and then.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.callers.retain(|_, caller| match caller {
-            Caller::Undecided(since) => now.saturating_duration_since(*since) < UNDECIDED_MAX,
-            Caller::Session { .. } => true,
-        });
+        if now.saturating_duration_since(self.expired) >= EXPIRE_INTERVAL {
+            self.expired = now;
+            self.callers.retain(|_, caller| match caller {
+                Caller::Undecided(slot) => slot.strong_count() > 0,
+                Caller::Session { .. } => true,
+            });
+        }
     }
 
     /// The answer to a conclusion, or none while it is being decided on.
     fn conclude(&mut self, now: Instant, route: Route, proposal: Proposal) -> Option<Vec<u8>> {
         let key = (route.peer, proposal.socket_id);
         match self.callers.get(&key) {
-            Some(Caller::Undecided(_)) => return None,
+            Some(Caller::Undecided(slot)) if slot.strong_count() > 0 => return None,
             Some(Caller::Session { opened, response }) => {
                 let mut response = response.clone()?;
                 set_timestamp(&mut response, now.saturating_duration_since(*opened).as_micros() as u32);
                 return Some(response);
             }
-            None => {}
+            Some(Caller::Undecided(_)) | None => {}
         }
         Shared::count(&self.shared.conclusions);
-        if self.callers.len() >= self.shared.sessions_max {
+        let Some(slot) = Slot::take(&self.shared) else {
             return Some(self.turn_away(&proposal, Reason::Overload));
-        }
-        let request = Request::new(route, proposal, now, self.commands.clone(), self.shared.clone());
+        };
+        let undecided = Caller::Undecided(Arc::downgrade(&slot));
+        let request = Request::new(route, proposal, now, self.commands.clone(), self.shared.clone(), slot);
         match self.requests.try_send(request) {
             Ok(()) => {
-                self.callers.insert(key, Caller::Undecided(now));
+                self.callers.insert(key, undecided);
                 None
             }
             Err(TrySendError::Full(request)) => Some(request.turn_away(Reason::Backlog)),
@@ -136,5 +144,5 @@ fn induction(datagram: &[u8]) -> Option<Handshake> {
     (handshake.kind == HandshakeKind::Induction).then_some(handshake)
 }
 
-/// How long a decision may take before the request is forgotten; a caller waits 3 s by default.
-const UNDECIDED_MAX: Duration = Duration::from_secs(10);
+/// How often requests that are gone are looked for.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
