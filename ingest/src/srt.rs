@@ -4,6 +4,9 @@ mod admit;
 mod feed_sink;
 mod venues;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

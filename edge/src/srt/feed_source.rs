@@ -37,7 +37,7 @@ pub enum Stage {
     TimedOut,
     /// The Feed ended.
     Ended,
-    /// It fell behind the Feed's history too often.
+    /// It fell behind the Feed's history again and again.
     TooSlow,
 }
 
@@ -68,10 +68,18 @@ impl Progress {
 }
 
 enum At {
-    Waiting { until: Instant, changes: watch::Receiver<u64> },
-    Joining { feed: Following, until: Instant, newest_known: Option<u64> },
+    Waiting {
+        until: Instant,
+        changes: watch::Receiver<u64>,
+    },
+    Joining {
+        feed: Following,
+        until: Instant,
+        newest_known: Option<u64>,
+    },
     Following(Following),
-    Ended,
+    /// Over; what is in flight may be asked for again.
+    Ended(Option<Following>),
 }
 
 #[derive(Clone)]
@@ -87,6 +95,24 @@ pub(super) struct FeedSource {
     id: FeedId,
     at: At,
     progress: Progress,
+    lags: Lags,
+}
+
+/// How often a session fell behind lately.
+#[derive(Default)]
+struct Lags {
+    times: u32,
+    last: Option<Instant>,
+}
+
+impl Lags {
+    /// Takes note of one; true when it is one too many.
+    fn is_too_slow(&mut self, now: Instant) -> bool {
+        let lately = self.last.is_some_and(|last| now.saturating_duration_since(last) < LAG_FORGOTTEN);
+        self.times = if lately { self.times + 1 } else { 1 };
+        self.last = Some(now);
+        self.times > LAGS_MAX
+    }
 }
 
 impl FeedSource {
@@ -104,12 +130,15 @@ impl FeedSource {
             }
             None => At::Waiting { until: now + wait, changes },
         };
-        Self { directory, id, at, progress }
+        Self { directory, id, at, progress, lags: Lags::default() }
     }
 
     fn end(&mut self, stage: Stage) -> Next {
         self.progress.set(stage);
-        self.at = At::Ended;
+        self.at = match std::mem::replace(&mut self.at, At::Ended(None)) {
+            At::Following(following) => At::Ended(Some(following)),
+            _ => At::Ended(None),
+        };
         Next::End
     }
 
@@ -159,10 +188,10 @@ impl FeedSource {
         self.at = At::Following(feed);
     }
 
-    fn lagged(&mut self) -> Next {
-        let times = self.progress.0.lagged.fetch_add(1, Ordering::Relaxed) + 1;
+    fn lagged(&mut self, now: Instant) -> Next {
+        self.progress.0.lagged.fetch_add(1, Ordering::Relaxed);
         let At::Following(following) = &mut self.at else { return Next::Empty };
-        if times > LAGS_MAX {
+        if self.lags.is_too_slow(now) {
             return self.end(Stage::TooSlow);
         }
         following.rejoin();
@@ -180,13 +209,15 @@ impl Source for FeedSource {
             Taken::Payload { position, len, origin } => Next::Payload { position, len, origin },
             Taken::Nothing if following.is_closed() => self.end(Stage::Ended),
             Taken::Nothing => Next::Empty,
-            Taken::Lagged => self.lagged(),
+            Taken::Lagged => self.lagged(now),
         }
     }
 
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool {
         match &self.at {
-            At::Following(following) => following.feed.copy(position, into) == Ok(into.len()),
+            At::Following(following) | At::Ended(Some(following)) => {
+                following.feed.copy(position, into) == Ok(into.len())
+            }
             _ => false,
         }
     }
@@ -239,8 +270,11 @@ const JOIN_WAIT: Duration = Duration::from_secs(2);
 /// Seven TS packets: what every SRT receiver takes, and what fits an Ethernet frame.
 const PAYLOAD_BYTES_MAX: usize = 7 * TS_PACKET_BYTES;
 
-/// A session that falls off the ring more often than this cannot follow the stream.
-const LAGS_MAX: u64 = 10;
+/// A session that falls off the ring more often than this, each time soon after the last, cannot follow the stream.
+const LAGS_MAX: u32 = 10;
+
+/// A lag is forgotten after this without another.
+const LAG_FORGOTTEN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -306,6 +340,33 @@ mod tests {
         write(&publisher, 5, None);
         assert_eq!(first_byte(&mut blind, now), Some(5));
         assert_eq!(first_byte(&mut patient, now), Some(3));
+    }
+
+    #[test]
+    fn the_tail_of_a_feed_that_ended_can_be_sent_again() {
+        let (directory, id) = fixture();
+        let wait = Duration::from_secs(30);
+        let mut source = FeedSource::new(directory.clone(), id.clone(), wait, Progress::default());
+        let publisher = directory.publish(&id, History::default());
+        write(&publisher, 7, None);
+        let (now, mut into) = (Instant::now(), [0; PAYLOAD_BYTES_MAX]);
+        let Next::Payload { position, .. } = source.next(now, &mut into) else { panic!("a payload") };
+        drop(publisher);
+        assert_eq!(directory.reap(|_| Duration::ZERO).len(), 1);
+        assert_eq!(source.next(now, &mut into), Next::End);
+        into.fill(0);
+        assert!(source.again(position, &mut into));
+        assert_eq!(into, [7; PAYLOAD_BYTES_MAX]);
+    }
+
+    #[test]
+    fn a_session_that_lags_now_and_then_is_kept_and_one_that_lags_all_the_time_is_not() {
+        let start = Instant::now();
+        let seconds = |n: u32| start + Duration::from_secs(n.into());
+        let mut rare = Lags::default();
+        assert!((0..100).all(|n| !rare.is_too_slow(seconds(n * 3_600))));
+        let mut steady = Lags::default();
+        assert_eq!((0..100).position(|n| steady.is_too_slow(seconds(n * 5))), Some(10));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flambeau_media::feed::History;
 use flambeau_media::{FeedId, Utc};
@@ -107,17 +107,25 @@ fn vet(room: &Room, request: &Request) -> Result<(Vetted, Acceptance), Refusal> 
 }
 
 /// Claims the Feed. One that is taken is given to a caller only if it is the same venue come back: the same address
-/// and user, and the old session silent. (The passphrase is proven by the handshake that follows.)
+/// and user, and the old session silent. (The passphrase is proven by the handshake that follows.) A claim by someone
+/// else is waited for: it may be a stranger's, who fails in a moment, and must not keep the venue out.
 async fn claim(room: &Room, feed: &FeedId, request: &Request) -> Result<Claim, Refusal> {
     let conflict = |why: &str| refusal(Reason::Conflict, format!("feed {feed} {why}"));
-    let claim = room.venues.claim(feed).ok_or_else(|| conflict("is being claimed by another caller"))?;
+    let turn = Instant::now() + TURN_MAX;
+    let claim = loop {
+        match room.venues.claim(feed) {
+            Some(claim) => break claim,
+            None if Instant::now() >= turn => return Err(conflict("is being claimed by another caller")),
+            None => tokio::time::sleep(TURN_POLL).await,
+        }
+    };
     let Some(before) = &claim.before else { return Ok(claim) };
     let same_address = before.session.peer().ip() == request.peer().ip();
     if !same_address || before.user.as_deref() != request.stream_id().user() {
         return Err(conflict("is already published by another venue"));
     }
     let deadline = claim.at + SILENCE;
-    while tokio::time::Instant::now() < deadline.into() {
+    while Instant::now() < deadline {
         if before.session.close_reason().is_some() {
             return Ok(claim);
         }
@@ -144,5 +152,10 @@ async fn watch(room: &Room, venue: Venue) {
     }
 }
 
-/// A session that is alive is heard within this: keep-alives come every second, and we look five times a second.
-const SILENCE: Duration = Duration::from_millis(1_400);
+/// A session that is alive is heard within this: keep-alives come every second, of which one may be lost, and we look
+/// five times a second. A caller gives up after 3 s.
+const SILENCE: Duration = Duration::from_millis(2_300);
+
+/// How long another's claim is waited for, and how often it is looked at.
+const TURN_MAX: Duration = Duration::from_millis(500);
+const TURN_POLL: Duration = Duration::from_millis(20);
