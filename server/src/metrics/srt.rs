@@ -55,6 +55,16 @@ impl Collector for SrtPorts {
             "flambeau_srt_send_failures",
             "Send calls that the kernel had no room for",
             each(ListenerStats::send_failures),
+        )?;
+        sheet.counters(
+            "flambeau_srt_receive_failures",
+            "Receive calls that failed",
+            each(ListenerStats::receive_failures),
+        )?;
+        sheet.counters(
+            "flambeau_srt_session_faults",
+            "Sessions that a fault of this server ended, each alone",
+            each(ListenerStats::session_faults),
         )
     }
 }
