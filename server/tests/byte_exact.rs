@@ -18,8 +18,8 @@ use flambeau_loadtest::ts;
 const FEED: &str = "athletics-main";
 const PASSPHRASE: &str = "bear-the-flame-2028";
 const MEGABITS_PER_SECOND: u64 = 20;
-/// Time for retransmission: more than twelve round trips.
-const LATENCY_MS: u32 = 500;
+/// Time for retransmission: twenty-five round trips, and room for a machine that is busy with other things.
+const LATENCY_MS: u32 = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_puller_gets_every_byte() {
