@@ -147,6 +147,12 @@ impl Packaging {
         self.shelf.take_change()
     }
 
+    /// The Feed is silent, which is for the Playlists to say.
+    pub(crate) fn pause(&mut self) -> Option<Change> {
+        self.shelf.pause();
+        self.shelf.take_change()
+    }
+
     /// Bytes are missing before the next chunk.
     pub(crate) fn discontinuity(&mut self) {
         self.demuxer.discontinuity();

@@ -22,18 +22,21 @@ pub(crate) struct Terms {
     pub(crate) segment: Duration,
     /// Nothing will follow.
     pub(crate) ended: bool,
+    /// The source is silent: nobody knows when something follows.
+    pub(crate) paused: bool,
 }
 
 /// The Playlist of one Rendition.
 pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
     let listed = rendition.listed().chain(&rendition.open);
-    let end = rendition.newest().map(Segment::end_utc).unwrap_or_default();
+    let count = rendition.listed().len() + usize::from(rendition.open.is_some());
     let mut before: Option<&Segment> = None;
-    let mut segments = Vec::with_capacity(rendition.listed().len() + 1);
-    for segment in listed {
+    let mut segments = Vec::with_capacity(count);
+    for (index, segment) in listed.enumerate() {
         let is_open = rendition.open.as_ref().is_some_and(|open| std::ptr::eq(open, segment));
-        // RFC 8216bis 6.2.2: Parts are named for the newest three target durations.
-        let recent = end.since(segment.end_utc()) < terms.target_duration * 3;
+        // RFC 8216bis 6.2.2: Parts go when they are three target durations from the end. Whoever plays Parts is
+        // a second from it.
+        let recent = index + SEGMENTS_WITH_PARTS >= count;
         segments.push(m3u8::Segment {
             uri: format!("{}.m4s", segment.place.number),
             duration: (!is_open).then(|| segment.duration()),
@@ -46,6 +49,7 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
     }
     let first = rendition.listed().next().or(rendition.open.as_ref());
     let position = rendition.position();
+    let position = position.filter(|_| !terms.paused);
     let next = position.map(|Position { sequence, parts }| format!("{sequence}.{parts}.m4s"));
     let playlist = m3u8::Media {
         target_duration: terms.target_duration,
@@ -66,6 +70,9 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
         created: Utc::now(),
     }
 }
+
+/// The newest Segments whose Parts are named, the one in the making among them.
+const SEGMENTS_WITH_PARTS: usize = 3;
 
 fn parts(segment: &Segment) -> Vec<m3u8::Part> {
     let timescale = segment.track.timescale();

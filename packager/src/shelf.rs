@@ -43,6 +43,7 @@ impl Shelf {
             window,
             segment,
             ended: false,
+            paused: false,
         };
         Self {
             channel,
@@ -90,6 +91,16 @@ impl Shelf {
         self.stats.samples += part.samples as u64;
         rendition.add(part, place, track, init, &mut self.change);
         self.changed.insert(id);
+        if std::mem::take(&mut self.terms.paused) {
+            self.changed.extend(self.renditions.keys());
+        }
+    }
+
+    /// The source is silent: until the next Part nobody is to wait for one.
+    pub(crate) fn pause(&mut self) {
+        if !std::mem::replace(&mut self.terms.paused, true) {
+            self.changed.extend(self.renditions.keys());
+        }
     }
 
     /// The Segment in hand of that Track is whole.
