@@ -134,10 +134,14 @@ impl Chunker {
         part
     }
 
+    /// Ends the Part in hand, nothing being known of what follows. The Segment goes on.
+    pub(crate) fn flush(&mut self) -> Vec<Part> {
+        self.end.map_or_else(Vec::new, |end| self.release(end))
+    }
+
     /// Ends the Segment at `time`, where the next one starts, and returns what was in hand: two Parts at most.
     pub(crate) fn cut(&mut self, time: i64) -> Vec<Part> {
-        let mut parts: Vec<Part> = self.settle(time).into_iter().collect();
-        parts.extend(self.close());
+        let parts = self.release(time);
         self.end = Some(time);
         self.starts_segment = true;
         parts
@@ -149,6 +153,13 @@ impl Chunker {
             Some(end) => self.cut(end),
             None => Vec::new(),
         }
+    }
+
+    /// All that is in hand, the last Sample of which lasts until `until`.
+    fn release(&mut self, until: i64) -> Vec<Part> {
+        let mut parts: Vec<Part> = self.settle(until).into_iter().collect();
+        parts.extend(self.close());
+        parts
     }
 
     /// The waiting Sample's length is known now: it lasts until `until`.

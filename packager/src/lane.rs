@@ -212,6 +212,14 @@ impl Lane {
         true
     }
 
+    /// Ends the Part in hand: nobody knows when more comes, and players were told of this one.
+    pub(crate) fn flush(&mut self, shelf: &mut Shelf) {
+        let Some(active) = &mut self.active else { return };
+        for part in active.chunker.flush() {
+            shelf.add(self.id, part, active.place, &active.track, &active.init, &active.chunker);
+        }
+    }
+
     /// Ends the Segment where the Sample that waits first starts the next one, at `place`.
     pub(crate) fn cut(&mut self, place: Place, offset: i64, part: Duration, shelf: &mut Shelf) {
         let (Some(active), Some(first)) = (&mut self.active, self.queue.front()) else { return };

@@ -147,8 +147,11 @@ impl Packaging {
         self.shelf.take_change()
     }
 
-    /// The Feed is silent, which is for the Playlists to say.
+    /// The Feed is silent: hands out what is in hand, and the Playlists say so.
     pub(crate) fn pause(&mut self) -> Option<Change> {
+        for lane in self.lanes.values_mut() {
+            lane.flush(&mut self.shelf);
+        }
         self.shelf.pause();
         self.shelf.take_change()
     }

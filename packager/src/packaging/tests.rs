@@ -212,8 +212,12 @@ fn while_the_source_is_silent_nobody_is_to_wait_for_a_part() {
     let mut rig = two_tracks();
     rig.run(10, &[VIDEO, AUDIO]);
     assert!(rig.text("v256/index.m3u8").contains("CAN-BLOCK-RELOAD=YES"));
+    let hints = ["v256", "a257"].map(|name| rig.playlists[&format!("{name}/index.m3u8")].hint.clone());
     let change = rig.packaging.pause().expect("every Playlist says so");
     assert_eq!(change.playlists.len(), 2);
+    for hint in hints.iter().flatten() {
+        assert!(change.objects.iter().any(|(path, _)| path == hint), "{hint} was promised");
+    }
     for (path, playlist) in &change.playlists {
         let text = std::str::from_utf8(&playlist.body).expect("UTF-8");
         assert!(!text.contains("CAN-BLOCK-RELOAD") && !text.contains("PRELOAD-HINT"), "{path}");
