@@ -16,9 +16,9 @@ import { Browser } from './harness/browser.js';
 import { killAll } from './harness/process.js';
 import { Report } from './harness/report.js';
 import { Flambeau, targetDirectory } from './harness/server.js';
-import { encoder, prepare } from './harness/venue.js';
+import { Encoder, prepare } from './harness/venue.js';
 
-const FEEDS = ['main', 'returning', 'changing', 'off-air'];
+const FEEDS = ['main', 'changing', 'off-air'];
 const PLAY_SECONDS = process.env.FLAMBEAU_FULL === '1' ? 600 : 60;
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
@@ -33,14 +33,14 @@ try {
   browser = await Browser.open();
   const context = { report, server, browser, seconds: PLAY_SECONDS };
 
-  const venue = encoder(server.publish('main'));
-  await server.plays('main');
+  const venue = new Encoder(server.publish('main'));
+  await server.established('main');
   await steady({ ...context, feed: 'main' });
   await playlistsParse({ ...context, feed: 'main' });
   await toolsRead({ ...context, feed: 'main' });
+  await encoderReturns({ ...context, feed: 'main', venue });
   await venue.stop();
 
-  await encoderReturns({ ...context, feed: 'returning' });
   await pictureChanges({ ...context, feed: 'changing' });
   await offAirPlays({ ...context, feed: 'off-air' });
 } catch (error) {

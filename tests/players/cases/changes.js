@@ -1,52 +1,54 @@
 // What a feed may do while it is watched: its encoder dies and returns, its picture changes.
 
+import { PLAYERS } from '../harness/browser.js';
 import { sleep } from '../harness/process.js';
 import { demand } from '../harness/report.js';
-import { PICTURE_SECONDS, changing, changingEncoder, encoder } from '../harness/venue.js';
+import { PICTURE_SECONDS, changing, changingEncoder } from '../harness/venue.js';
 import { resumedFaults, summary } from '../harness/verdict.js';
 import { watchThrough } from '../harness/viewing.js';
 
+const RETURNS = 'goes on when the encoder dies and returns';
+const CHANGES = 'goes on when the picture changes';
 const AWAY_MS = 4_000;
 const RETURN_MS = 15_000;
 // Away, connected and encoding again, and as much again as a player holds back.
 const RETURN_STALL_MS_MAX = AWAY_MS + 8_000;
 const CHANGE_STALL_MS_MAX = 2_000;
+// The change comes while all of them play, whatever they hold back.
+const THROUGH_CHANGE_MS = (PICTURE_SECONDS - 8) * 1000;
 const PICTURES = ['1280x720', '960x540'];
 
 /** The encoder is killed and is back within five seconds. No page is loaded again. */
-export async function encoderReturns({ report, browser, server, feed }) {
-  let venue = encoder(server.publish(feed));
-  try {
-    await server.plays(feed);
-    const watched = await watchThrough(browser, server.channel(feed), async () => {
-      await venue.stop('SIGKILL');
-      await sleep(AWAY_MS);
-      venue = encoder(server.publish(feed));
-      await sleep(RETURN_MS);
+export async function encoderReturns({ report, browser, server, feed, venue }) {
+  const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${RETURNS}`));
+  const watched = await watchThrough(browser, server.channel(feed), names, async () => {
+    await venue.stop('SIGKILL');
+    await sleep(AWAY_MS);
+    venue.start();
+    await sleep(RETURN_MS);
+  });
+  for (const { name, error, before, near, after } of watched) {
+    await report.case(`${name} ${RETURNS}`, () => {
+      if (error) throw error;
+      const figures = summary(before, after);
+      const faults = resumedFaults(before, after, { stallMsMax: RETURN_STALL_MS_MAX });
+      for (const { ms } of after.freezes.slice(near.freezes.length)) faults.push(`stood again later, for ${ms} ms`);
+      demand(faults, figures);
+      return figures;
     });
-    for (const { name, error, before, near, after } of watched) {
-      await report.case(`${name} goes on when the encoder dies and returns`, () => {
-        if (error) throw error;
-        const figures = summary(before, after);
-        const faults = resumedFaults(before, after, { stallMsMax: RETURN_STALL_MS_MAX });
-        for (const { ms } of after.freezes.slice(near.freezes.length)) faults.push(`stood again later, for ${ms} ms`);
-        demand(faults, figures);
-        return figures;
-      });
-    }
-  } finally {
-    await venue.stop();
   }
 }
 
 /** The picture's size and profile change mid-stream, without a break in the contribution. */
 export async function pictureChanges({ report, browser, server, feed }) {
+  const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${CHANGES}`));
+  if (!names.length) return;
   const venue = changingEncoder(server.publish(feed), await changing());
   try {
-    await server.plays(feed);
-    const watched = await watchThrough(browser, server.channel(feed), () => sleep(PICTURE_SECONDS * 1000));
+    await server.established(feed);
+    const watched = await watchThrough(browser, server.channel(feed), names, () => sleep(THROUGH_CHANGE_MS));
     for (const { name, error, before, after } of watched) {
-      await report.case(`${name} goes on when the picture changes`, () => {
+      await report.case(`${name} ${CHANGES}`, () => {
         if (error) throw error;
         const figures = { ...summary(before, after), pictures: after.pictures.join('>') };
         const faults = resumedFaults(before, after, { stallMsMax: CHANGE_STALL_MS_MAX });

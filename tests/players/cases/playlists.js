@@ -57,7 +57,7 @@ async function parsersRead(channel) {
     if (second.segments.length !== whole) faults.push(`${url}: ${second.segments.length} Segments, and ${whole}`);
     parts += first.segments.flatMap((segment) => segment.parts).length;
     if (!second.serverControl?.canBlockReload) faults.push(`${url}: no blocking reload`);
-    if (!second.preloadSegment?.preloadHints?.length) faults.push(`${url}: no preload hint`);
+    if (!first.segments.at(-1).uri && !second.preloadSegment?.preloadHints?.length) faults.push(`${url}: no preload hint`);
     if (!second.segments.every(({ dateTimeObject }) => dateTimeObject)) faults.push(`${url}: no PROGRAM-DATE-TIME`);
   }
   demand(faults);

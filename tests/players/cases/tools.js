@@ -6,11 +6,14 @@ import { join } from 'node:path';
 
 import { run } from '../harness/process.js';
 import { demand } from '../harness/report.js';
-import { LANGUAGES } from '../harness/venue.js';
+import { shortLanguage } from '../harness/verdict.js';
 
 const READ_SECONDS = 10;
 const VLC_SECONDS = 12;
 const SECONDS_MIN = 6;
+// Of ffmpeg's own making, up to its version 8: it reads the init segment of a live HLS again after each reload, and
+// then finds it odd. Its own HLS gets the same.
+const OWN_NOTICE = /^.*Found duplicated MOOV Atom\. Skipped it\n|^ *Last message repeated \d+ times\n/gm;
 const ADDRESSES = { HLS: 'index.m3u8', DASH: 'manifest.mpd' };
 
 export async function toolsRead({ report, server, feed }) {
@@ -28,9 +31,9 @@ async function ffprobe(url) {
   const faults = silence(stderr);
   const video = streams.filter(({ codec_name }) => codec_name === 'h264');
   const audio = streams.filter(({ codec_name }) => codec_name === 'aac');
-  const languages = audio.map(({ tags }) => tags?.language).sort();
+  const languages = audio.map(({ tags }) => shortLanguage(tags?.language)).sort();
   if (video[0]?.width !== 1280 || video[0]?.height !== 720) faults.push('no H.264 of 1280x720');
-  if (languages.join() !== LANGUAGES.join()) faults.push(`AAC in the languages ${languages}`);
+  if (languages.join() !== 'en,fr') faults.push(`AAC in the languages ${languages}`);
   demand(faults);
   return { streams: streams.length, languages: languages.join('+') };
 }
@@ -46,7 +49,8 @@ async function ffmpeg(url) {
 }
 
 function silence(stderr) {
-  return stderr.trim() ? [`said: ${stderr.trim()}`] : [];
+  const said = stderr.replace(OWN_NOTICE, '').trim();
+  return said ? [`said: ${said}`] : [];
 }
 
 /** What VLC played, as it wrote it to a file. */

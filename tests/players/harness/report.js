@@ -27,7 +27,8 @@ export class Report {
     result.seconds = Math.round((Date.now() - started) / 100) / 10;
     this.cases.push(result);
     const figures = Object.entries(result.figures).map(([key, value]) => `${key} ${value}`);
-    console.log(`${result.ok ? 'ok' : 'not ok'} - ${name} (${[`${result.seconds} s`, ...figures].join(', ')})`);
+    const took = result.seconds >= 1 ? [`${result.seconds} s`] : [];
+    console.log(`${result.ok ? 'ok' : 'not ok'} - ${name} (${[...took, ...figures].join(', ')})`);
     if (result.fault) console.log(result.fault.replace(/^/gm, '    '));
   }
 

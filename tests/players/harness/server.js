@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { Process, freePort, until } from './process.js';
 
+const ESTABLISHED_SECONDS = 10;
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Cargo's target directory. */
@@ -57,12 +58,17 @@ export class Flambeau {
     return `http://127.0.0.1:${this.ports.admin}`;
   }
 
-  /** Waits until a channel's Playlist lists a whole Segment. */
-  plays(feed) {
+  /**
+   * Waits until a channel's Playlist holds what a player of whole Segments holds back: a viewer of the first
+   * seconds plays at their end.
+   */
+  established(feed) {
     return until(`channel ${feed} plays`, async () => {
       const multivariant = await text(`${this.channel(feed)}/index.m3u8`);
       const media = multivariant.split('\n').find((line) => line && !line.startsWith('#'));
-      return (await text(`${this.channel(feed)}/${media}`)).includes('#EXTINF');
+      const playlist = await text(`${this.channel(feed)}/${media}`);
+      const seconds = [...playlist.matchAll(/^#EXTINF:([\d.]+)/gm)].reduce((sum, [, length]) => sum + Number(length), 0);
+      return seconds >= ESTABLISHED_SECONDS;
     }).catch((error) => {
       throw new Error(`${error.message}\n${this.log()}`);
     });

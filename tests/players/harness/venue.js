@@ -15,29 +15,42 @@ const PAYLOAD = 7 * 188;
 /** How long the off-air feed is. */
 export const OFF_AIR_SECONDS = 75;
 /** How long each picture of the changing feed is. */
-export const PICTURE_SECONDS = 20;
+export const PICTURE_SECONDS = 30;
 
 /** The languages that each venue speaks, in the order of its tracks. */
 export const LANGUAGES = ['eng', 'fra'];
 
 const picture = (size, rate) => ['-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}`];
 const tone = (hertz) => ['-f', 'lavfi', '-i', `sine=frequency=${hertz}:beep_factor=4:sample_rate=48000`];
-const h264 = (profile, bitrate) => [
+const h264 = (profile, bitrate, more = '') => [
   ...['-c:v', 'libx264', '-preset', 'ultrafast', '-profile:v', profile, '-pix_fmt', 'yuv420p', '-bf', '2'],
+  // The preset uses nothing that only High has; the transform makes it High.
+  ...['-x264-params', profile === 'high' ? `8x8dct=1${more}` : `8x8dct=0${more}`],
   ...['-b:v', bitrate, '-maxrate', bitrate, '-bufsize', bitrate, '-g', '25', '-sc_threshold', '0'],
 ];
 const languages = (...names) => names.flatMap((name, index) => [`-metadata:s:a:${index}`, `language=${name}`]);
 
 /** An encoder at work: 720p25 H.264 of 2 Mb/s and AAC in two languages. */
-export function encoder(target) {
-  const realTime = [picture('1280x720', 25), tone(440), tone(660)].flatMap((input) => ['-re', ...input]);
-  return new Process('ffmpeg', [
-    ...FFMPEG,
-    ...realTime,
-    ...['-map', '0:v', '-map', '1:a', '-map', '2:a', ...h264('main', '2M')],
-    ...['-c:a', 'aac', '-b:a', '96k', '-ac', '2', ...languages(...LANGUAGES)],
-    ...['-f', 'mpegts', `${target}&pkt_size=${PAYLOAD}`],
-  ]);
+export class Encoder {
+  constructor(target) {
+    this.target = target;
+    this.start();
+  }
+
+  start() {
+    const realTime = [picture('1280x720', 25), tone(440), tone(660)].flatMap((input) => ['-re', ...input]);
+    this.process = new Process('ffmpeg', [
+      ...FFMPEG,
+      ...realTime,
+      ...['-map', '0:v', '-map', '1:a', '-map', '2:a', ...h264('main', '2M')],
+      ...['-c:a', 'aac', '-b:a', '96k', '-ac', '2', ...languages(...LANGUAGES)],
+      ...['-f', 'mpegts', `${this.target}&pkt_size=${PAYLOAD}`],
+    ]);
+  }
+
+  stop(signal) {
+    return this.process.stop(signal);
+  }
 }
 
 /** Plays transport streams of `changing` one after the other, as one contribution without a break. */
@@ -83,8 +96,7 @@ export function offAir(seconds = OFF_AIR_SECONDS) {
       ...[...tone(440), ...tone(660), ...tone(440), ...tone(660)],
       ...['-filter_complex', '[0:v]interlace=scan=tff:lowpass=0,setfield=tff[v]', '-map', '[v]'],
       ...[1, 2, 3, 4].flatMap((input) => ['-map', `${input}:a`]),
-      ...h264('high', '5M'),
-      ...['-flags', '+ilme+ildct', '-x264-params', 'tff=1'],
+      ...[...h264('high', '5M', ':tff=1'), '-flags', '+ilme+ildct'],
       ...['-c:a:0', 'aac', '-c:a:1', 'aac', '-c:a:2', 'ac3', '-c:a:3', 'mp2', '-ac', '2', '-b:a', '128k'],
       ...languages('eng', 'fra', 'eng', 'fra'),
       ...['-t', String(seconds), '-muxrate', String(OFF_AIR_BITS_PER_SECOND), '-f', 'mpegts', '-y', file],

@@ -1,6 +1,5 @@
 // How viewers are watched: what their figures were before, after, and in between.
 
-import { PLAYERS } from './browser.js';
 import { sleep, until } from './process.js';
 
 const SETTLE_MS = 2_000;
@@ -20,7 +19,8 @@ export async function settled(viewer) {
  * Opens `names` on a channel, lets `event` happen to all of them at once, and gives for each the figures
  * `before` it, `near` the end (some seconds earlier), and `after`; or the `error` that ended it.
  */
-export async function watchThrough(browser, channel, event, names = Object.keys(PLAYERS)) {
+export async function watchThrough(browser, channel, names, event) {
+  if (!names.length) return [];
   const watched = await Promise.all(
     names.map(async (name) => {
       const viewer = await browser.play(name, channel);

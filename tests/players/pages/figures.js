@@ -14,7 +14,12 @@ export function measure(video, player) {
   let last = { at: opened, time: 0, moved: opened };
 
   const since = (at) => Math.round(at - opened);
-  video.addEventListener('playing', () => (figures.startMs ??= since(performance.now())));
+  video.addEventListener('playing', () => {
+    if (figures.startMs !== null) return;
+    // What went before is the start's own time, not a stall.
+    last.moved = performance.now();
+    figures.startMs = since(last.moved);
+  });
   video.addEventListener('waiting', () => {
     if (figures.startMs !== null) figures.waits.push({ at: since(performance.now()), time: video.currentTime });
   });
