@@ -1,7 +1,7 @@
 //! A Channel's media lane: immutable objects by path, and Playlists rendered once behind a `watch`.
 //!
 //! Paths are relative to the Channel's own address: `index.m3u8`, `manifest.mpd`, `v256/index.m3u8`,
-//! `v256/887675941.m4s`, `v256/887675941.3.m4s`. The packager writes, the edge reads; nothing is rendered,
+//! `v256/t161582023609572.m4s`, `v256/887675941.3.m4s`. The packager writes, the edge reads; nothing is rendered,
 //! copied or allocated for a viewer.
 
 use std::collections::HashMap;

@@ -38,7 +38,7 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
         // a second from it.
         let recent = index + SEGMENTS_WITH_PARTS >= count;
         segments.push(m3u8::Segment {
-            uri: format!("{}.m4s", segment.place.number),
+            uri: segment.file(),
             duration: (!is_open).then(|| segment.duration()),
             discontinuity: before.is_some_and(|b| b.place.discontinuities != segment.place.discontinuities),
             map: &segment.init,
@@ -169,8 +169,7 @@ fn adaptation_set(rendition: &Rendition, segments: &[&Segment], main: bool) -> m
         bandwidth: rendition.bandwidth().0,
         timescale: first.track.timescale(),
         init: format!("{name}/{}", first.init),
-        media: format!("{name}/$Number$.m4s"),
-        start_number: first.place.number,
+        media: format!("{name}/t$Time$.m4s"),
         timeline: segments.iter().map(|segment| (segment.start.max(0) as u64, segment.ticks)).collect(),
     }
 }

@@ -47,6 +47,12 @@ impl Segment {
         Utc::from_ticks(self.start, self.track.timescale())
     }
 
+    /// Its file name: its start in ticks since 1970. By time and not by number, for ffmpeg loses count of `$Number$`
+    /// when a Manifest with a SegmentTimeline slides.
+    pub(crate) fn file(&self) -> String {
+        format!("t{}.m4s", self.start.max(0))
+    }
+
     pub(crate) fn end_utc(&self) -> Utc {
         Utc::from_ticks(self.start + self.ticks as i64, self.track.timescale())
     }
@@ -153,7 +159,7 @@ impl Rendition {
     pub(crate) fn complete(&mut self, change: &mut Change) -> Option<Duration> {
         let open = self.open.take()?;
         let pieces = open.parts.iter().map(|part| part.bytes.clone()).collect();
-        let path = format!("{}/{}.m4s", self.name, open.place.number);
+        let path = format!("{}/{}", self.name, open.file());
         change.objects.push((path, Object::new(Kind::Segment, self.content_type, pieces)));
         // RFC 8216bis 4.4.3.2: numbers count one by one. What a gap cut off is no longer listed.
         let follows = self.segments.back().is_some_and(|last| last.place.number + 1 == open.place.number);
@@ -195,7 +201,7 @@ impl Rendition {
 
     fn remove(&self, gone: &Segment, change: &mut Change) {
         let (name, number) = (&self.name, gone.place.number);
-        change.remove.push(format!("{name}/{number}.m4s"));
+        change.remove.push(format!("{name}/{}", gone.file()));
         change.remove.extend((0..gone.parts.len()).map(|part| format!("{name}/{number}.{part}.m4s")));
         let mut rest = self.segments.iter().chain(&self.open);
         if !rest.any(|segment| segment.init == gone.init) {

@@ -204,7 +204,7 @@ fn a_playlist_tells_parts_hint_and_position() {
     }
     let multivariant = rig.text("index.m3u8");
     assert!(multivariant.contains("LANGUAGE=\"fr\"") && multivariant.contains("avc1.640028,mp4a.40.2"));
-    assert!(rig.text("manifest.mpd").contains("media=\"v256/$Number$.m4s\""));
+    assert!(rig.text("manifest.mpd").contains("media=\"v256/t$Time$.m4s\""));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn the_window_slides_and_what_it_leaves_is_dropped_a_window_later() {
     let first = rig.value("v256/index.m3u8", "#EXT-X-MEDIA-SEQUENCE").expect("a number");
     let listed = rig.text("v256/index.m3u8").matches("#EXTINF").count();
     assert!((9..=11).contains(&listed), "{listed} Segments in 20 s");
-    assert!(rig.objects.contains_key(&format!("v256/{}.m4s", first - 1)));
+    assert!(rig.objects.contains_key(&format!("v256/{}.0.m4s", first - 1)));
     let held = rig.objects.len();
     rig.run(300, &[VIDEO, AUDIO]);
     let steady = rig.objects.len();

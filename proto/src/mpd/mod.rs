@@ -66,10 +66,8 @@ pub struct AdaptationSet {
     pub timescale: u32,
     /// Where the init segment is, seen from the Manifest.
     pub init: String,
-    /// Where the Segments are, with `$Number$`, seen from the Manifest.
+    /// Where the Segments are, with `$Time$`, seen from the Manifest.
     pub media: String,
-    /// Number of the first Segment of `timeline`.
-    pub start_number: u64,
     /// Start of each Segment since 1970, and how long it is, in ticks.
     pub timeline: Vec<(u64, u64)>,
 }

@@ -102,10 +102,9 @@ impl AdaptationSet {
         let offset = (i128::from(period_start_ms) * i128::from(self.timescale) + 500) / 1000;
         writeln!(
             f,
-            "      <SegmentTemplate timescale=\"{}\" presentationTimeOffset=\"{offset}\" startNumber=\"{}\" \
+            "      <SegmentTemplate timescale=\"{}\" presentationTimeOffset=\"{offset}\" \
              initialization=\"{}\" media=\"{}\">\n        <SegmentTimeline>",
             self.timescale,
-            self.start_number,
             escaped(&self.init),
             escaped(&self.media)
         )?;
