@@ -16,7 +16,7 @@ const SEGMENTS_MAX: usize = 32_768;
 /// Where a Segment belongs: the same for all Renditions of a Channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Media Sequence Number, and the `$Number$` of DASH.
+    /// Media Sequence Number.
     pub(crate) number: u64,
     /// Counts the stretches of one set of Tracks and one clock.
     pub(crate) period: u64,
