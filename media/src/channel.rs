@@ -58,7 +58,8 @@ pub struct Playlist {
     /// The newest Media Sequence Number it holds or has begun, and the number of Parts of it there are so far.
     /// None for a multivariant Playlist or a Manifest: those cannot be waited for.
     pub newest: Option<Position>,
-    /// The path of the object that comes next, which a client may already ask for.
+    /// The path of the object that comes next, which a client may already ask for. None: nobody knows when one comes,
+    /// for the source is silent or has ended.
     pub hint: Option<String>,
     /// The target duration: a blocked request is given up after three of them.
     pub target_duration: Duration,

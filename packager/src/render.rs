@@ -49,8 +49,9 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
     }
     let first = rendition.listed().next().or(rendition.open.as_ref());
     let position = rendition.position();
-    let position = position.filter(|_| !terms.paused);
-    let next = position.map(|Position { sequence, parts }| format!("{sequence}.{parts}.m4s"));
+    let next = position
+        .filter(|_| !terms.paused)
+        .map(|Position { sequence, parts }| format!("{sequence}.{parts}.m4s"));
     let playlist = m3u8::Media {
         target_duration: terms.target_duration,
         part_target: Some(rendition.part_target),

@@ -101,6 +101,10 @@ impl Wanted {
     }
 }
 
+/// While the source is silent there is no news to wait for, and a client's own patience ends (hls.js: 0.8 target
+/// durations, a few times, then it gives the stream up): it gets the Playlist as it is after this share of one.
+const SILENT_SHARE: f64 = 0.7;
+
 /// Whether nothing more comes (RFC 8216bis 4.4.3.4): whoever waits is told so rather than left waiting.
 fn has_ended(playlist: &Playlist) -> bool {
     playlist.body.trim_ascii_end().ends_with(b"#EXT-X-ENDLIST")
@@ -138,7 +142,9 @@ impl Waiting<'_> {
         mut changes: watch::Receiver<Arc<Playlist>>,
         wanted: Wanted,
     ) -> Result<Arc<Playlist>, InVain> {
-        let target = patience(changes.borrow().target_duration);
+        let target_duration = changes.borrow().target_duration;
+        let target = patience(target_duration);
+        let while_silent = tokio::time::Instant::now() + target_duration.mul_f64(SILENT_SHARE);
         let until_met = async {
             loop {
                 let playlist = changes.borrow_and_update().clone();
@@ -151,7 +157,10 @@ impl Waiting<'_> {
                 if is_met || has_ended(&playlist) {
                     return Ok(playlist);
                 }
-                changes.changed().await.map_err(|_| InVain::Withdrawn)?;
+                tokio::select! {
+                    changed = changes.changed() => changed.map_err(|_| InVain::Withdrawn)?,
+                    () = tokio::time::sleep_until(while_silent), if playlist.hint.is_none() => return Ok(playlist),
+                }
             }
         };
         self.within(target, until_met).await
