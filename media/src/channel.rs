@@ -58,9 +58,10 @@ pub struct Playlist {
     /// The newest Media Sequence Number it holds or has begun, and the number of Parts of it there are so far.
     /// None for a multivariant Playlist or a Manifest: those cannot be waited for.
     pub newest: Option<Position>,
-    /// The path of the object that comes next, which a client may already ask for. None: nobody knows when one comes,
-    /// for the source is silent or has ended.
+    /// The path of the object that comes next, which a client may already ask for.
     pub hint: Option<String>,
+    /// The source is silent: nobody knows when something comes.
+    pub silent: bool,
     /// The target duration: a blocked request is given up after three of them.
     pub target_duration: Duration,
     /// When it was rendered.

@@ -49,8 +49,10 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
     }
     let first = rendition.listed().next().or(rendition.open.as_ref());
     let position = rendition.position();
+    // Not the first Part of a Segment: it may start a discontinuity, and a player that has it early reads it by the
+    // init segment before.
     let next = position
-        .filter(|_| !terms.paused)
+        .filter(|position| !terms.paused && position.parts > 0)
         .map(|Position { sequence, parts }| format!("{sequence}.{parts}.m4s"));
     let playlist = m3u8::Media {
         target_duration: terms.target_duration,
@@ -67,6 +69,7 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
         content_type: m3u8::CONTENT_TYPE,
         newest: position,
         hint: next.filter(|_| !terms.ended).map(|next| format!("{}/{next}", rendition.name)),
+        silent: terms.paused,
         target_duration: terms.target_duration,
         created: Utc::now(),
     }
@@ -116,8 +119,8 @@ fn unique(name: String, audios: &[m3u8::Audio]) -> String {
     (2..).map(|n| format!("{name} {n}")).find(|name| !taken(name)).unwrap_or(name)
 }
 
-/// The Manifest.
-pub(crate) fn manifest(renditions: &BTreeMap<TrackId, Rendition>, terms: &Terms) -> Playlist {
+/// The Manifest. `tracks`: how many are packaged now.
+pub(crate) fn manifest(renditions: &BTreeMap<TrackId, Rendition>, tracks: usize, terms: &Terms) -> Playlist {
     let mut periods: BTreeMap<u64, mpd::Period> = BTreeMap::new();
     for rendition in renditions.values() {
         let mut listed: Vec<&Segment> = rendition.listed().collect();
@@ -133,6 +136,10 @@ pub(crate) fn manifest(renditions: &BTreeMap<TrackId, Rendition>, terms: &Terms)
             let main = !period.sets.iter().any(|set| is_audio(set) != segments[0].track.is_video());
             period.sets.push(adaptation_set(rendition, &segments, main));
         }
+    }
+    // A Period that not every Track has reached yet would be taken for one without them.
+    if periods.len() > 1 && periods.values().next_back().is_some_and(|newest| newest.sets.len() < tracks) {
+        periods.pop_last();
     }
     let manifest = mpd::Manifest {
         published: Utc::now(),
@@ -181,6 +188,7 @@ fn text(text: String, content_type: &'static str, terms: &Terms) -> Playlist {
         content_type,
         newest: None,
         hint: None,
+        silent: false,
         target_duration: terms.target_duration,
         created: Utc::now(),
     }

@@ -202,7 +202,7 @@ impl Shelf {
                 let multivariant = render::multivariant(&offered, &self.terms);
                 self.change.playlists.push((MULTIVARIANT.into(), multivariant));
             }
-            let manifest = render::manifest(&self.renditions, &self.terms);
+            let manifest = render::manifest(&self.renditions, self.layout.len(), &self.terms);
             self.change.playlists.push((MANIFEST.into(), manifest));
         }
     }

@@ -117,8 +117,8 @@ fn playlist_age(playlist: &Playlist, addressed: bool) -> Duration {
     let shortest = Duration::from_secs(1);
     match playlist.newest {
         // RFC 8216bis B.1: a blocking response is good for six target durations, a plain one for half of one.
-        // One without a hint is that of a silent source: it answers nothing that was asked for.
-        Some(_) if addressed && playlist.hint.is_some() => (playlist.target_duration * 6).max(shortest),
+        // That of a silent source answers nothing that was asked for.
+        Some(_) if addressed && !playlist.silent => (playlist.target_duration * 6).max(shortest),
         Some(_) => (playlist.target_duration / 2).max(shortest),
         None => shortest,
     }
@@ -240,7 +240,6 @@ mod tests {
     fn a_playlist_lives_as_long_as_the_standard_says() {
         let media = Playlist {
             newest: Some(Position { sequence: 1, parts: 0 }),
-            hint: Some("v/1.0.m4s".into()),
             target_duration: Duration::from_secs(4),
             ..Playlist::default()
         };
@@ -249,7 +248,7 @@ mod tests {
         };
         assert_eq!(age(&media, true).as_deref(), Some("public, max-age=24"));
         assert_eq!(age(&media, false).as_deref(), Some("public, max-age=2"));
-        let silent = Playlist { hint: None, ..media.clone() };
+        let silent = Playlist { silent: true, ..media.clone() };
         assert_eq!(age(&silent, true).as_deref(), Some("public, max-age=2"));
         assert_eq!(age(&Playlist::default(), true).as_deref(), Some("public, max-age=1"));
         let quick = Playlist { target_duration: Duration::from_millis(900), ..media };

@@ -159,7 +159,7 @@ impl Waiting<'_> {
                 }
                 tokio::select! {
                     changed = changes.changed() => changed.map_err(|_| InVain::Withdrawn)?,
-                    () = tokio::time::sleep_until(while_silent), if playlist.hint.is_none() => return Ok(playlist),
+                    () = tokio::time::sleep_until(while_silent), if playlist.silent => return Ok(playlist),
                 }
             }
         };

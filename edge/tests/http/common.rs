@@ -83,6 +83,7 @@ pub(crate) fn advance(channel: &Channel, sequence: u64, parts: u32) {
         objects.push((format!("v/{sequence}.{last}.m4s"), Object::new(Kind::Part, "video/mp4", vec![piece])));
     }
     let playlist = Playlist {
+        silent: false,
         body: format!(
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=0.2\n#EXT-X-X:{sequence}.{parts}\n"
         )

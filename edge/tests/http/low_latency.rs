@@ -150,7 +150,7 @@ async fn while_the_source_is_silent_a_waiter_gets_the_playlist_as_it_is() {
     let node = start();
     let mut client = waiting(&node, &format!("{PLAYLIST}?_HLS_msn=102")).await;
     let last = node.channel.playlist("v/index.m3u8").expect("there").borrow().clone();
-    let silent = Playlist { hint: None, ..Playlist::clone(&last) };
+    let silent = Playlist { hint: None, silent: true, ..Playlist::clone(&last) };
     node.channel.commit(Change { playlists: vec![("v/index.m3u8".into(), silent)], ..Change::default() });
     let answer = client.answer(false).await;
     assert_eq!((answer.status, answer.text()), (200, std::str::from_utf8(&last.body).expect("UTF-8")));

@@ -22,7 +22,7 @@ pub struct Media<'a> {
     pub discontinuity_sequence: u64,
     /// The Segments, oldest first. The last one may be in the making: it has no `duration` yet.
     pub segments: Vec<Segment<'a>>,
-    /// URI of the Part that comes next. None: it is not known when one comes, so nobody should wait for it.
+    /// URI of the Part that comes next. None: nobody should wait for one.
     pub hint: Option<String>,
     /// Nothing will follow.
     pub ended: bool,
@@ -103,11 +103,9 @@ impl Media<'_> {
         // 4.4.3.8: PART-HOLD-BACK is at least twice the part target duration, and should be three times it.
         let hold_back = self.hold_back.max(whole(self.target_duration) * 3);
         let part_hold_back = self.part_hold_back.max(part_target * 3);
-        // 4.4.3.8: a server that says so answers a blocked request once there is news; without a source there is none.
-        let can_block = if self.hint.is_some() || self.ended { "CAN-BLOCK-RELOAD=YES," } else { "" };
         writeln!(
             f,
-            "{can_block}PART-HOLD-BACK={},HOLD-BACK={}",
+            "CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},HOLD-BACK={}",
             Seconds(part_hold_back),
             Seconds(hold_back)
         )?;

@@ -39,7 +39,6 @@ fn manifest() -> Manifest {
         init: "a257/init-0a1b2c3d.mp4".into(),
         media: "a257/$Time$.m4s".into(),
         timeline: vec![(START.ticks(44_100) as u64, 88_200)],
-        ..video.clone()
     };
     Manifest {
         published: START,
