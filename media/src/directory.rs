@@ -114,7 +114,7 @@ mod tests {
         let same = directory.feed(&id).expect("within the grace");
         drop(directory.publish(&id, History::default()));
         assert!(Arc::ptr_eq(&same, &directory.feed(&id).expect("the same Feed")));
-        assert_eq!(directory.reap(|_| Duration::ZERO), [id.clone()]);
+        assert_eq!(directory.reap(|_| Duration::ZERO), std::slice::from_ref(&id));
         assert_eq!(*same.state().borrow(), State::Closed);
         assert!(directory.feed(&id).is_none());
     }
