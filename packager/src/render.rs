@@ -29,7 +29,8 @@ pub(crate) struct Terms {
 /// The Playlist of one Rendition.
 pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
     let listed = rendition.listed().chain(&rendition.open);
-    let count = rendition.listed().len() + usize::from(rendition.open.is_some());
+    // The Segment in the making, or the one whose first Part is announced, is the last.
+    let count = rendition.listed().len() + 1;
     let mut before: Option<&Segment> = None;
     let mut segments = Vec::with_capacity(count);
     for (index, segment) in listed.enumerate() {
@@ -49,10 +50,8 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
     }
     let first = rendition.listed().next().or(rendition.open.as_ref());
     let position = rendition.position();
-    // Not the first Part of a Segment: it may start a discontinuity, and a player that has it early reads it by the
-    // init segment before.
     let next = position
-        .filter(|position| !terms.paused && position.parts > 0)
+        .filter(|_| !terms.paused)
         .map(|Position { sequence, parts }| format!("{sequence}.{parts}.m4s"));
     let playlist = m3u8::Media {
         target_duration: terms.target_duration,
