@@ -58,6 +58,8 @@ pub struct Playlist {
     /// The newest Media Sequence Number it holds or has begun, and the number of Parts of it there are so far.
     /// None for a multivariant Playlist or a Manifest: those cannot be waited for.
     pub newest: Option<Position>,
+    /// Parts of the Segment before that of `newest`.
+    pub parts_before: u32,
     /// The path of the object that comes next, which a client may already ask for.
     pub hint: Option<String>,
     /// The source is silent: nobody knows when something comes.

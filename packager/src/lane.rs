@@ -229,10 +229,11 @@ impl Lane {
         for part in active.chunker.cut(at) {
             shelf.add(self.id, part, active.place, &active.track, &active.init, &active.chunker);
         }
-        if !was_empty {
-            shelf.complete(self.id);
-        }
         let reconfigured = !Arc::ptr_eq(&active.track, &first.track) && active.place.period != place.period;
+        if !was_empty {
+            let goes_on = !reconfigured && active.place.discontinuities == place.discontinuities;
+            shelf.complete(self.id, goes_on);
+        }
         (active.place, active.offset) = (place, offset);
         if reconfigured {
             self.sequence = active.chunker.sequence();
@@ -247,7 +248,7 @@ impl Lane {
         for part in active.chunker.finish() {
             shelf.add(self.id, part, active.place, &active.track, &active.init, &active.chunker);
         }
-        shelf.complete(self.id);
+        shelf.complete(self.id, false);
         self.sequence = active.chunker.sequence();
         active.end()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flambeau_media::channel::{Playlist, Position};
+use flambeau_media::channel::Playlist;
 use flambeau_media::{TrackId, Utc};
 use flambeau_proto::{m3u8, mpd};
 
@@ -49,10 +49,7 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
         before = Some(segment);
     }
     let first = rendition.listed().next().or(rendition.open.as_ref());
-    let position = rendition.position();
-    let next = position
-        .filter(|_| !terms.paused)
-        .map(|Position { sequence, parts }| format!("{sequence}.{parts}.m4s"));
+    let next = rendition.next_part().filter(|_| !terms.paused);
     let playlist = m3u8::Media {
         target_duration: terms.target_duration,
         part_target: Some(rendition.part_target),
@@ -60,13 +57,15 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
         discontinuity_sequence: first.map_or(0, |segment| segment.place.discontinuities),
         segments,
         hint: next.clone(),
+        discontinuity_follows: rendition.discontinuity_follows(),
         ended: terms.ended,
         ..m3u8::Media::default()
     };
     Playlist {
         body: Bytes::from(playlist.render()),
         content_type: m3u8::CONTENT_TYPE,
-        newest: position,
+        newest: rendition.position(),
+        parts_before: rendition.segments.back().map_or(0, |last| last.parts.len() as u32),
         hint: next.filter(|_| !terms.ended).map(|next| format!("{}/{next}", rendition.name)),
         silent: terms.paused,
         target_duration: terms.target_duration,
@@ -80,7 +79,7 @@ const SEGMENTS_WITH_PARTS: usize = 3;
 fn parts(segment: &Segment) -> Vec<m3u8::Part> {
     let timescale = segment.track.timescale();
     let part = |(n, part): (usize, &crate::chunker::Part)| m3u8::Part {
-        uri: format!("{}.{n}.m4s", segment.place.number),
+        uri: segment.part_file(n),
         duration: crate::window::length(part.duration, timescale),
         independent: part.independent,
     };
@@ -186,6 +185,7 @@ fn text(text: String, content_type: &'static str, terms: &Terms) -> Playlist {
         body: text.into(),
         content_type,
         newest: None,
+        parts_before: 0,
         hint: None,
         silent: false,
         target_duration: terms.target_duration,

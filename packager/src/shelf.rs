@@ -103,10 +103,10 @@ impl Shelf {
         }
     }
 
-    /// The Segment in hand of that Track is whole.
-    pub(crate) fn complete(&mut self, id: TrackId) {
+    /// The Segment in hand of that Track is whole. `goes_on`: what follows is known to go on from it.
+    pub(crate) fn complete(&mut self, id: TrackId, goes_on: bool) {
         let Some(rendition) = self.renditions.get_mut(&id) else { return };
-        let Some(duration) = rendition.complete(&mut self.change) else { return };
+        let Some(duration) = rendition.complete(goes_on, &mut self.change) else { return };
         self.stats.segments += 1;
         self.segment_completed = true;
         self.changed.insert(id);

@@ -40,6 +40,8 @@ pub(crate) struct Segment {
     /// Bytes, so far.
     pub(crate) bytes: usize,
     pub(crate) parts: Vec<Part>,
+    /// It does not go on from the Segment before: another init segment, or a discontinuity.
+    pub(crate) unforeseen: bool,
 }
 
 impl Segment {
@@ -53,6 +55,19 @@ impl Segment {
         format!("t{}.m4s", self.start.max(0))
     }
 
+    /// The file name of its Part `index`, there already or yet to come.
+    ///
+    /// A hint names a Part that goes on from what is there, and a player that loads it (Shaka) reads it by the init
+    /// segment before. Where something else comes instead its Parts are named otherwise: the hint is not found,
+    /// and the player reads the Playlist again.
+    pub(crate) fn part_file(&self, index: usize) -> String {
+        if self.unforeseen {
+            format!("{}x.{index}.m4s", self.place.number)
+        } else {
+            foreseen(self.place.number, index)
+        }
+    }
+
     pub(crate) fn end_utc(&self) -> Utc {
         Utc::from_ticks(self.start + self.ticks as i64, self.track.timescale())
     }
@@ -60,6 +75,11 @@ impl Segment {
     pub(crate) fn duration(&self) -> Duration {
         length(self.ticks, self.track.timescale())
     }
+}
+
+/// The file name of a Part that goes on from what is there.
+fn foreseen(number: u64, index: usize) -> String {
+    format!("{number}.{index}.m4s")
 }
 
 /// `ticks` of `timescale` a second, to the nearest microsecond.
@@ -82,6 +102,8 @@ pub(crate) struct Rendition {
     content_type: &'static str,
     /// Index of the first Segment listed.
     listed_from: usize,
+    /// What follows the newest finished Segment is known to go on from it.
+    goes_on: bool,
 }
 
 impl Rendition {
@@ -94,6 +116,7 @@ impl Rendition {
             part_target: Duration::ZERO,
             content_type,
             listed_from: 0,
+            goes_on: false,
         }
     }
 
@@ -121,6 +144,20 @@ impl Rendition {
         }
     }
 
+    /// The file name of the Part that comes next, where it is known to go on from what is there.
+    pub(crate) fn next_part(&self) -> Option<String> {
+        match (&self.open, self.segments.back()) {
+            (Some(open), _) => Some(open.part_file(open.parts.len())),
+            (None, Some(last)) => self.goes_on.then(|| foreseen(last.place.number + 1, 0)),
+            (None, None) => None,
+        }
+    }
+
+    /// The newest Segment is finished and what follows does not go on from it.
+    pub(crate) fn discontinuity_follows(&self) -> bool {
+        self.open.is_none() && !self.goes_on
+    }
+
     /// Makes the Track's init segment known and returns its file name.
     pub(crate) fn init(&self, track: &Track, change: &mut Change) -> Arc<str> {
         let bytes = isobmff::init_segment(track);
@@ -139,7 +176,13 @@ impl Rendition {
         init: &Arc<str>,
         change: &mut Change,
     ) {
+        let before = self.segments.back();
         let open = self.open.get_or_insert_with(|| Segment {
+            unforeseen: before.is_some_and(|b| {
+                b.init != *init
+                    || b.place.discontinuities != place.discontinuities
+                    || b.place.number + 1 != place.number
+            }),
             place,
             track: track.clone(),
             init: init.clone(),
@@ -148,16 +191,18 @@ impl Rendition {
             bytes: 0,
             parts: Vec::new(),
         });
-        let path = format!("{}/{}.{}.m4s", self.name, place.number, open.parts.len());
+        let path = format!("{}/{}", self.name, open.part_file(open.parts.len()));
         change.objects.push((path, Object::new(Kind::Part, self.content_type, vec![part.bytes.clone()])));
         open.ticks += part.duration;
         open.bytes += part.bytes.len();
         open.parts.push(part);
     }
 
-    /// The Segment in the making is whole. Returns its length, if there was one.
-    pub(crate) fn complete(&mut self, change: &mut Change) -> Option<Duration> {
+    /// The Segment in the making is whole. `goes_on`: what follows is known to go on from it. Returns its length,
+    /// if there was one.
+    pub(crate) fn complete(&mut self, goes_on: bool, change: &mut Change) -> Option<Duration> {
         let open = self.open.take()?;
+        self.goes_on = goes_on;
         let pieces = open.parts.iter().map(|part| part.bytes.clone()).collect();
         let path = format!("{}/{}", self.name, open.file());
         change.objects.push((path, Object::new(Kind::Segment, self.content_type, pieces)));
@@ -200,9 +245,9 @@ impl Rendition {
     }
 
     fn remove(&self, gone: &Segment, change: &mut Change) {
-        let (name, number) = (&self.name, gone.place.number);
+        let name = &self.name;
         change.remove.push(format!("{name}/{}", gone.file()));
-        change.remove.extend((0..gone.parts.len()).map(|part| format!("{name}/{number}.{part}.m4s")));
+        change.remove.extend((0..gone.parts.len()).map(|part| format!("{name}/{}", gone.part_file(part))));
         let mut rest = self.segments.iter().chain(&self.open);
         if !rest.any(|segment| segment.init == gone.init) {
             change.remove.push(format!("{name}/{}", gone.init));

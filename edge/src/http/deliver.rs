@@ -129,8 +129,9 @@ impl Edge {
             Ok(None) => return answer::playlist(method, fields, &current, false, audience),
             Err(reason) => return answer::bad_request(format!("{reason}.")),
         };
-        let channel = weakly(channel);
-        match self.waiting().for_playlist(channel, path, changes, wanted).await {
+        // Held no longer: a Channel that is withdrawn ends its waiters.
+        drop(channel);
+        match self.waiting().for_playlist(changes, wanted).await {
             Ok(playlist) => answer::playlist(method, fields, &playlist, true, audience),
             Err(InVain::TimedOut) => {
                 answer::unavailable("What was waited for did not come within three target durations.")

@@ -87,9 +87,9 @@ impl Wanted {
         if far_sequence || far_part { Err(BadDirective::TooFarAhead(newest)) } else { Ok(()) }
     }
 
-    /// Whether a Playlist whose newest position is this has what is wanted. `is_part` tells whether a Segment has a
-    /// Part of that index.
-    fn is_met(&self, newest: Position, is_part: impl FnOnce(u64, u32) -> bool) -> bool {
+    /// Whether a Playlist whose newest position is this has what is wanted. `parts_before`: Parts of the Segment
+    /// before that position's.
+    fn is_met(&self, newest: Position, parts_before: u32) -> bool {
         let Some(part) = self.part else { return newest.sequence > self.sequence };
         if newest.sequence <= self.sequence {
             return newest.sequence == self.sequence && newest.parts > part;
@@ -97,7 +97,7 @@ impl Wanted {
         // RFC 8216bis 6.2.5.2: an index past the last Part means the first Part of the next Segment, which has yet to
         // come when that Segment has only begun.
         let next_has_only_begun = newest.sequence - self.sequence == 1 && newest.parts == 0;
-        !next_has_only_begun || is_part(self.sequence, part)
+        !next_has_only_begun || part < parts_before
     }
 }
 
@@ -133,12 +133,8 @@ pub(super) struct Waiting<'a> {
 
 impl Waiting<'_> {
     /// Waits until the Playlist has what is wanted. Dropping the future ends the wait.
-    ///
-    /// The Channel is held weakly, so that one that is withdrawn ends its waiters.
     pub(super) async fn for_playlist(
         &self,
-        channel: Weak<Channel>,
-        path: &str,
         mut changes: watch::Receiver<Arc<Playlist>>,
         wanted: Wanted,
     ) -> Result<Arc<Playlist>, InVain> {
@@ -148,12 +144,8 @@ impl Waiting<'_> {
         let until_met = async {
             loop {
                 let playlist = changes.borrow_and_update().clone();
-                let is_part = |sequence: u64, part: u32| {
-                    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-                    let part = format!("{directory}/{sequence}.{part}.m4s");
-                    channel.upgrade().is_some_and(|channel| channel.object(&part).is_some())
-                };
-                let is_met = playlist.newest.is_none_or(|newest| wanted.is_met(newest, is_part));
+                let met = |newest| wanted.is_met(newest, playlist.parts_before);
+                let is_met = playlist.newest.is_none_or(met);
                 if is_met || has_ended(&playlist) {
                     return Ok(playlist);
                 }
@@ -167,6 +159,8 @@ impl Waiting<'_> {
     }
 
     /// Waits until a hinted object is there. Dropping the future ends the wait.
+    ///
+    /// The Channel is held weakly, so that one that is withdrawn ends its waiters.
     pub(super) async fn for_object(
         &self,
         channel: Weak<Channel>,

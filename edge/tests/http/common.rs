@@ -82,6 +82,11 @@ pub(crate) fn advance(channel: &Channel, sequence: u64, parts: u32) {
         let piece = Bytes::from(format!("part {sequence}.{last}"));
         objects.push((format!("v/{sequence}.{last}.m4s"), Object::new(Kind::Part, "video/mp4", vec![piece])));
     }
+    let last = channel.playlist("v/index.m3u8").map(|playlist| playlist.borrow().clone());
+    let parts_before = last.map_or(0, |last| match last.newest {
+        Some(newest) if newest.sequence < sequence => newest.parts,
+        _ => last.parts_before,
+    });
     let playlist = Playlist {
         silent: false,
         body: format!(
@@ -90,6 +95,7 @@ pub(crate) fn advance(channel: &Channel, sequence: u64, parts: u32) {
         .into(),
         content_type: "application/vnd.apple.mpegurl",
         newest: Some(Position { sequence, parts }),
+        parts_before,
         hint: Some(format!("v/{sequence}.{parts}.m4s")),
         target_duration: TARGET,
         created: flambeau_media::Utc::now(),

@@ -259,6 +259,14 @@ fn a_new_configuration_starts_a_period_with_its_own_init_segment() {
     let pictures = rig.segments(VIDEO);
     assert!(pictures.windows(2).all(|pair| (pair[0].1 + pair[0].2 - pair[1].1).abs() <= 1));
     assert!(rig.text("index.m3u8").contains("avc1.640029"));
+    // Whoever had loaded the hint must not read the new pictures by the old init segment.
+    for name in ["v256", "a257"] {
+        let starts: Vec<_> = rig.objects.keys().filter(|path| path.ends_with("x.0.m4s")).collect();
+        let [start] = starts.iter().filter(|path| path.starts_with(name)).collect::<Vec<_>>()[..] else {
+            panic!("one Segment of {name} starts anew: {starts:?}")
+        };
+        assert!(!rig.objects.contains_key(&start.replace('x', "")), "{start} was hinted");
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct Media<'a> {
     pub segments: Vec<Segment<'a>>,
     /// URI of the Part that comes next. None: nobody should wait for one.
     pub hint: Option<String>,
+    /// What follows the last Segment is known not to continue it.
+    pub discontinuity_follows: bool,
     /// Nothing will follow.
     pub ended: bool,
 }
@@ -83,6 +85,9 @@ impl fmt::Display for Media<'_> {
         match &self.hint {
             // 4.4.5.3: a Playlist that has ended has nothing to announce.
             Some(uri) if !self.ended => writeln!(f, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"")?,
+            // Said as soon as it is known: hls.js takes a Playlist that ends with a Segment's URI to tell of the
+            // next one too, and that it goes on from there.
+            None if self.discontinuity_follows && !self.ended => f.write_str("#EXT-X-DISCONTINUITY\n")?,
             _ => {}
         }
         if self.ended {

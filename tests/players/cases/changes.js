@@ -41,10 +41,7 @@ export async function encoderReturns({ report, browser, server, feed, venue }) {
 
 /** The picture's size and profile change mid-stream, without a break in the contribution. */
 export async function pictureChanges({ report, browser, server, feed }) {
-  // Shaka reads a hinted Part by the init segment before it, and fails where that Part starts the new picture
-  // (docs/interop.md).
-  const able = Object.keys(PLAYERS).filter((name) => name !== 'Shaka (HLS)');
-  const names = able.filter((name) => report.wants(`${name} ${CHANGES}`));
+  const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${CHANGES}`));
   if (!names.length) return;
   const venue = changingEncoder(server.publish(feed), await changing());
   try {

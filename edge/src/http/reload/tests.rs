@@ -11,10 +11,8 @@ fn at(sequence: u64, parts: u32) -> Position {
     Position { sequence, parts }
 }
 
-/// A Segment of ten Parts.
-fn ten(_: u64, part: u32) -> bool {
-    part < 10
-}
+/// Parts of the Segment before.
+const TEN: u32 = 10;
 
 #[test]
 fn directives_are_read_among_other_parameters() {
@@ -38,26 +36,26 @@ fn a_directive_that_is_no_number_is_refused() {
 
 #[test]
 fn a_segment_is_there_once_the_next_has_begun() {
-    assert!(!wanted(5, None).is_met(at(4, 9), ten));
-    assert!(!wanted(5, None).is_met(at(5, 10), ten));
-    assert!(wanted(5, None).is_met(at(6, 0), ten));
-    assert!(wanted(5, None).is_met(at(9, 3), ten));
+    assert!(!wanted(5, None).is_met(at(4, 9), TEN));
+    assert!(!wanted(5, None).is_met(at(5, 10), TEN));
+    assert!(wanted(5, None).is_met(at(6, 0), TEN));
+    assert!(wanted(5, None).is_met(at(9, 3), TEN));
 }
 
 #[test]
 fn a_part_is_there_once_it_is_counted() {
-    assert!(!wanted(5, Some(3)).is_met(at(5, 3), ten));
-    assert!(wanted(5, Some(3)).is_met(at(5, 4), ten));
-    assert!(wanted(5, Some(3)).is_met(at(6, 0), ten));
-    assert!(!wanted(5, Some(0)).is_met(at(4, 10), ten));
+    assert!(!wanted(5, Some(3)).is_met(at(5, 3), TEN));
+    assert!(wanted(5, Some(3)).is_met(at(5, 4), TEN));
+    assert!(wanted(5, Some(3)).is_met(at(6, 0), TEN));
+    assert!(!wanted(5, Some(0)).is_met(at(4, 10), TEN));
 }
 
 #[test]
 fn an_index_past_the_last_part_means_the_first_of_the_next_segment() {
-    assert!(!wanted(5, Some(10)).is_met(at(5, 10), ten));
-    assert!(!wanted(5, Some(10)).is_met(at(6, 0), ten));
-    assert!(wanted(5, Some(10)).is_met(at(6, 1), ten));
-    assert!(wanted(5, Some(99)).is_met(at(7, 0), ten));
+    assert!(!wanted(5, Some(10)).is_met(at(5, 10), TEN));
+    assert!(!wanted(5, Some(10)).is_met(at(6, 0), TEN));
+    assert!(wanted(5, Some(10)).is_met(at(6, 1), TEN));
+    assert!(wanted(5, Some(99)).is_met(at(7, 0), TEN));
 }
 
 #[test]
@@ -96,16 +94,16 @@ proptest! {
             let playlist = Playlist::default();
             let _ = wanted.check(&playlist, at(u64::MAX, u32::MAX));
             let _ = wanted.check(&playlist, at(0, 0));
-            let _ = wanted.is_met(at(0, 0), ten);
+            let _ = wanted.is_met(at(0, 0), TEN);
         }
     }
 
     #[test]
     fn what_is_met_stays_met(sequence in 0_u64..20, part in prop::option::of(0_u32..15), from in 0_u64..20, parts in 0_u32..=10) {
         let wanted = wanted(sequence, part);
-        if wanted.is_met(at(from, parts), ten) {
-            prop_assert!(wanted.is_met(at(from, parts + 1), ten));
-            prop_assert!(wanted.is_met(at(from + 1, 1), ten));
+        if wanted.is_met(at(from, parts), TEN) {
+            prop_assert!(wanted.is_met(at(from, parts + 1), TEN));
+            prop_assert!(wanted.is_met(at(from + 1, 1), TEN));
         }
     }
 }
