@@ -20,7 +20,7 @@ fn directory() -> Arc<Directory> {
     // 200 ms of 20 Mb/s.
     let part = Object::new(Kind::Part, "video/mp4", vec![Bytes::from(vec![0; 500_000])]);
     let playlist = Playlist {
-        body: Bytes::from(vec![b'#'; 5000]),
+        body: vec![b'#'; 5000].into(),
         content_type: "application/vnd.apple.mpegurl",
         newest: Some(Position { sequence: 100, parts: 3 }),
         ..Playlist::default()

@@ -5,7 +5,7 @@
 //! copied or allocated for a viewer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,11 +48,61 @@ impl Object {
     }
 }
 
+/// A Segment in the making, for whoever takes it piece by piece as it comes.
+#[derive(Debug, Clone, Default)]
+pub struct Growing {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// The Parts there are so far.
+    pub pieces: Vec<Bytes>,
+    /// Nothing more comes: it is whole, or it was given up.
+    pub ended: bool,
+}
+
+/// What becomes of a [`Growing`] Segment.
+#[derive(Debug, Clone)]
+pub enum Growth {
+    /// It comes next: from here on it can be waited for. The media type is given.
+    Begin(&'static str),
+    /// A Part more.
+    Piece(Bytes),
+    /// It is whole and among the objects, or it was given up.
+    End,
+}
+
+/// A text for many: as it was rendered, and compressed once for all who take it so.
+#[derive(Debug, Clone, Default)]
+pub struct Text {
+    plain: Bytes,
+    gzip: OnceLock<Bytes>,
+}
+
+impl Text {
+    /// The text as it was rendered.
+    pub fn plain(&self) -> &Bytes {
+        &self.plain
+    }
+
+    /// The text compressed, by `compress` where nobody has asked before.
+    pub fn gzip(&self, compress: impl FnOnce(&[u8]) -> Bytes) -> &Bytes {
+        self.gzip.get_or_init(|| compress(&self.plain))
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Text {
+    fn from(plain: T) -> Self {
+        Self { plain: plain.into(), gzip: OnceLock::new() }
+    }
+}
+
 /// A rendered Playlist or Manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Playlist {
     /// The text.
-    pub body: Bytes,
+    pub body: Text,
+    /// The text for a client that has an older one: a Playlist Delta Update (RFC 8216bis 6.2.5.1). None: there is
+    /// nothing to skip.
+    pub delta: Option<Text>,
     /// Its media type.
     pub content_type: &'static str,
     /// The newest Media Sequence Number it holds or has begun, and the number of Parts of it there are so far.
@@ -86,6 +136,7 @@ pub struct Channel {
     feed: FeedId,
     objects: RwLock<HashMap<String, Object>>,
     playlists: RwLock<HashMap<String, watch::Sender<Arc<Playlist>>>>,
+    growing: RwLock<HashMap<String, watch::Sender<Arc<Growing>>>>,
     version: watch::Sender<u64>,
 }
 
@@ -97,6 +148,7 @@ impl Channel {
             feed,
             objects: RwLock::default(),
             playlists: RwLock::default(),
+            growing: RwLock::default(),
             version: watch::Sender::new(0),
         })
     }
@@ -119,6 +171,11 @@ impl Channel {
     /// The Playlist at `path`, and its changes. The receiver errs once the Playlist is withdrawn.
     pub fn playlist(&self, path: &str) -> Option<watch::Receiver<Arc<Playlist>>> {
         self.playlists.read().unwrap_or_else(PoisonError::into_inner).get(path).map(watch::Sender::subscribe)
+    }
+
+    /// The Segment in the making at `path`, and its growth. Ask for the object first: what is whole no longer grows.
+    pub fn growing(&self, path: &str) -> Option<watch::Receiver<Arc<Growing>>> {
+        self.growing.read().unwrap_or_else(PoisonError::into_inner).get(path).map(watch::Sender::subscribe)
     }
 
     /// Whether some Playlist announces `path` as the object that comes next.
@@ -148,6 +205,7 @@ impl Channel {
             }
             objects.extend(change.objects);
         }
+        self.grow(change.growth);
         {
             let mut playlists = self.playlists.write().unwrap_or_else(PoisonError::into_inner);
             for path in change.withdraw {
@@ -164,10 +222,36 @@ impl Channel {
         self.version.send_modify(|version| *version += 1);
     }
 
+    fn grow(&self, growth: Vec<(String, Growth)>) {
+        if growth.is_empty() {
+            return;
+        }
+        let mut growing = self.growing.write().unwrap_or_else(PoisonError::into_inner);
+        for (path, growth) in growth {
+            match growth {
+                Growth::Begin(content_type) => {
+                    let segment = Growing { content_type, ..Growing::default() };
+                    growing.insert(path, watch::Sender::new(segment.into()));
+                }
+                Growth::Piece(piece) => {
+                    if let Some(segment) = growing.get(&path) {
+                        segment.send_modify(|segment| Arc::make_mut(segment).pieces.push(piece));
+                    }
+                }
+                Growth::End => {
+                    if let Some(segment) = growing.remove(&path) {
+                        segment.send_modify(|segment| Arc::make_mut(segment).ended = true);
+                    }
+                }
+            }
+        }
+    }
+
     /// Withdraws everything: a Channel that starts afresh must not serve what it no longer stands for.
     pub fn clear(&self) {
         self.objects.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.playlists.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.growing.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.version.send_modify(|version| *version += 1);
     }
 }
@@ -177,6 +261,8 @@ impl Channel {
 pub struct Change {
     /// Objects that appear.
     pub objects: Vec<(String, Object)>,
+    /// What becomes of Segments in the making, by path.
+    pub growth: Vec<(String, Growth)>,
     /// Paths of objects that go.
     pub remove: Vec<String>,
     /// Playlists rendered anew.
@@ -210,5 +296,29 @@ mod tests {
         assert!(channel.is_hinted("v/1.1.m4s"));
         assert!(!channel.is_hinted("v/1.2.m4s"));
         assert_eq!(channel.held(), (1, 3));
+    }
+
+    #[test]
+    fn a_segment_grows_until_it_ends() {
+        let channel = Channel::new("c".parse().expect("an id"), "f".parse().expect("an id"));
+        let grow = |growth| {
+            channel.commit(Change { growth: vec![("v/1.m4s".into(), growth)], ..Change::default() });
+        };
+        grow(Growth::Begin("video/mp4"));
+        let segment = channel.growing("v/1.m4s").expect("announced");
+        assert!(segment.borrow().pieces.is_empty());
+        grow(Growth::Piece("ab".into()));
+        grow(Growth::Piece("c".into()));
+        grow(Growth::End);
+        assert!(channel.growing("v/1.m4s").is_none());
+        assert!(segment.borrow().ended);
+        assert_eq!(segment.borrow().pieces.concat(), b"abc");
+    }
+
+    #[test]
+    fn a_text_is_compressed_once() {
+        let text = Text::from("abc");
+        assert_eq!(text.gzip(|plain| Bytes::copy_from_slice(&plain[..1])), "a");
+        assert_eq!(text.gzip(|_| unreachable!("asked for the second time")), "a");
     }
 }

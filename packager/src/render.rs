@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use flambeau_media::channel::Playlist;
 use flambeau_media::{TrackId, Utc};
 use flambeau_proto::{m3u8, mpd};
@@ -62,9 +61,10 @@ pub(crate) fn media(rendition: &Rendition, terms: &Terms) -> Playlist {
         ..m3u8::Media::default()
     };
     Playlist {
-        body: Bytes::from(playlist.render()),
+        body: playlist.render().into(),
         content_type: m3u8::CONTENT_TYPE,
         newest: rendition.position(),
+        delta: None,
         parts_before: rendition.segments.back().map_or(0, |last| last.parts.len() as u32),
         hint: next.filter(|_| !terms.ended).map(|next| format!("{}/{next}", rendition.name)),
         silent: terms.paused,
@@ -185,6 +185,7 @@ fn text(text: String, content_type: &'static str, terms: &Terms) -> Playlist {
         body: text.into(),
         content_type,
         newest: None,
+        delta: None,
         parts_before: 0,
         hint: None,
         silent: false,

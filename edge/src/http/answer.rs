@@ -89,7 +89,7 @@ pub(super) fn playlist(
     addressed: bool,
     audience: Audience,
 ) -> Response {
-    let len = playlist.body.len();
+    let len = playlist.body.plain().len();
     let etag = match playlist.newest {
         Some(newest) => {
             format!("\"{:x}-{:x}-{}.{}\"", playlist.created.0, len, newest.sequence, newest.parts)
@@ -101,7 +101,7 @@ pub(super) fn playlist(
         Selection::NotModified => status_alone(StatusCode::NOT_MODIFIED),
         // RFC 9110 14.2: a server may ignore Range, and nobody wants half a Playlist.
         Selection::Whole | Selection::Stretch(_) | Selection::Unsatisfiable => {
-            let mut response = Response::new(Body::from(playlist.body.clone()));
+            let mut response = Response::new(Body::from(playlist.body.plain().clone()));
             let content_type = HeaderValue::from_static(playlist.content_type);
             response.headers_mut().insert(CONTENT_TYPE, content_type);
             response

@@ -107,12 +107,12 @@ const SILENT_SHARE: f64 = 0.7;
 
 /// Whether nothing more comes (RFC 8216bis 4.4.3.4): whoever waits is told so rather than left waiting.
 fn has_ended(playlist: &Playlist) -> bool {
-    playlist.body.trim_ascii_end().ends_with(b"#EXT-X-ENDLIST")
+    playlist.body.plain().trim_ascii_end().ends_with(b"#EXT-X-ENDLIST")
 }
 
 /// The most a client may be ahead of the last Part: three seconds of them (RFC 8216bis 6.2.5.2).
 fn advance_parts_max(playlist: &Playlist) -> u32 {
-    let head = &playlist.body[..playlist.body.len().min(PLAYLIST_HEAD_BYTES)];
+    let head = &playlist.body.plain()[..playlist.body.plain().len().min(PLAYLIST_HEAD_BYTES)];
     let target = std::str::from_utf8(head)
         .ok()
         .and_then(|head| head.split_once("PART-TARGET="))

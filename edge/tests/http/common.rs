@@ -95,6 +95,7 @@ pub(crate) fn advance(channel: &Channel, sequence: u64, parts: u32) {
         .into(),
         content_type: "application/vnd.apple.mpegurl",
         newest: Some(Position { sequence, parts }),
+        delta: None,
         parts_before,
         hint: Some(format!("v/{sequence}.{parts}.m4s")),
         target_duration: TARGET,

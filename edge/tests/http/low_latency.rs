@@ -153,7 +153,7 @@ async fn while_the_source_is_silent_a_waiter_gets_the_playlist_as_it_is() {
     let silent = Playlist { hint: None, silent: true, ..Playlist::clone(&last) };
     node.channel.commit(Change { playlists: vec![("v/index.m3u8".into(), silent)], ..Change::default() });
     let answer = client.answer(false).await;
-    assert_eq!((answer.status, answer.text()), (200, std::str::from_utf8(&last.body).expect("UTF-8")));
+    assert_eq!((answer.status, answer.text()), (200, std::str::from_utf8(last.body.plain()).expect("UTF-8")));
 }
 
 #[tokio::test]

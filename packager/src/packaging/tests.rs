@@ -135,7 +135,7 @@ impl Rig {
 
     fn text(&self, path: &str) -> &str {
         let playlist = self.playlists.get(path).unwrap_or_else(|| panic!("no {path}"));
-        std::str::from_utf8(&playlist.body).expect("text")
+        std::str::from_utf8(playlist.body.plain()).expect("text")
     }
 
     fn value(&self, path: &str, tag: &str) -> Option<u64> {
@@ -218,7 +218,7 @@ fn while_the_source_is_silent_nobody_is_to_wait_for_a_part() {
         assert!(change.objects.iter().any(|(path, _)| path == hint), "{hint} was promised");
     }
     for (path, playlist) in &change.playlists {
-        let text = std::str::from_utf8(&playlist.body).expect("UTF-8");
+        let text = std::str::from_utf8(playlist.body.plain()).expect("UTF-8");
         assert!(text.contains("#EXT-X-PART:") && !text.contains("PRELOAD-HINT"), "{path}");
         assert!(playlist.newest.is_some() && playlist.hint.is_none());
     }

@@ -105,7 +105,7 @@ async fn a_panic_restarts_that_channel_alone_and_its_numbers_go_on() {
     house.until("broken", packets(total)).await;
     let after = playlist(&channel).newest.expect("a position");
     assert!(after.sequence > before.sequence, "{before:?}, then {after:?}");
-    assert!(String::from_utf8_lossy(&playlist(&channel).body).contains("DISCONTINUITY-SEQUENCE"));
+    assert!(String::from_utf8_lossy(playlist(&channel).body.plain()).contains("DISCONTINUITY-SEQUENCE"));
 
     let other = house.stats("sound").expect("open");
     assert_eq!((other.restarts, other.running, other.last_error), (0, true, None));
@@ -125,7 +125,7 @@ async fn a_lab_channel_closes_a_window_after_its_feed() {
     house.until("venue", |stats| stats.is_some_and(|stats| !stats.running)).await;
     let channel = house.directory.channel("venue").expect("still open");
     let playlist = channel.playlist("v256/index.m3u8").expect("a Playlist").borrow().clone();
-    assert!(playlist.body.ends_with(b"#EXT-X-ENDLIST\n"));
+    assert!(playlist.body.plain().ends_with(b"#EXT-X-ENDLIST\n"));
     house.until("venue", |stats| stats.is_none()).await;
     assert!(house.directory.channel("venue").is_none());
     assert_eq!(channel.held(), (0, 0));
@@ -148,7 +148,7 @@ async fn a_configured_channel_goes_on_after_its_feed_was_closed() {
     let channel = house.directory.channel("athletics").expect("open");
     let text = || {
         let playlist = channel.playlist("v256/index.m3u8").expect("a Playlist").borrow().clone();
-        String::from_utf8_lossy(&playlist.body).into_owned()
+        String::from_utf8_lossy(playlist.body.plain()).into_owned()
     };
     // A player waits for it to come back.
     assert!(!text().contains("ENDLIST"));
@@ -195,8 +195,8 @@ async fn shutdown_finishes_what_is_in_hand_and_leaves_no_end() {
     house.packager.stopped().await;
     let channel = house.directory.channel("venue").expect("open");
     let playlist = channel.playlist("v256/index.m3u8").expect("a Playlist").borrow().clone();
-    assert!(!playlist.body.ends_with(b"#EXT-X-ENDLIST\n"));
-    let seconds: f64 = String::from_utf8_lossy(&playlist.body)
+    assert!(!playlist.body.plain().ends_with(b"#EXT-X-ENDLIST\n"));
+    let seconds: f64 = String::from_utf8_lossy(playlist.body.plain())
         .lines()
         .filter_map(|line| line.strip_prefix("#EXTINF:")?.trim_end_matches(',').parse::<f64>().ok())
         .sum();

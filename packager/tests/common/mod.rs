@@ -153,7 +153,7 @@ pub(crate) struct Viewer {
 impl Viewer {
     pub(crate) fn text(&self, path: &str) -> String {
         let playlist = self.channel.playlist(path).unwrap_or_else(|| panic!("no {path}"));
-        String::from_utf8(playlist.borrow().body.to_vec()).expect("text")
+        String::from_utf8(playlist.borrow().body.plain().to_vec()).expect("text")
     }
 
     pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {

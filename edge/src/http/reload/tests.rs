@@ -61,7 +61,7 @@ fn an_index_past_the_last_part_means_the_first_of_the_next_segment() {
 #[test]
 fn the_future_ends_two_segments_and_three_seconds_of_parts_ahead() {
     let body = Bytes::from_static(b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=0.2\n");
-    let playlist = Playlist { body, ..Playlist::default() };
+    let playlist = Playlist { body: body.into(), ..Playlist::default() };
     let check = |sequence, part| wanted(sequence, part).check(&playlist, at(100, 4));
     for ok in
         [check(0, None), check(102, None), check(100, Some(18)), check(101, Some(14)), check(99, Some(999))]
@@ -77,9 +77,8 @@ fn the_future_ends_two_segments_and_three_seconds_of_parts_ahead() {
 
 #[test]
 fn the_advance_part_limit_is_three_where_parts_are_long_or_unknown() {
-    let limit = |text: &'static str| {
-        advance_parts_max(&Playlist { body: Bytes::from_static(text.as_bytes()), ..Playlist::default() })
-    };
+    let limit =
+        |text: &'static str| advance_parts_max(&Playlist { body: text.into(), ..Playlist::default() });
     assert_eq!(limit("#EXT-X-PART-INF:PART-TARGET=0.33334\n"), 9);
     assert_eq!(limit("#EXT-X-PART-INF:PART-TARGET=1.5\n"), 3);
     for odd in ["", "PART-TARGET=", "PART-TARGET=-1", "PART-TARGET=0", "PART-TARGET=x", "PART-TARGET=NaN"] {
