@@ -83,4 +83,10 @@ impl Config {
     pub fn load(path: &std::path::Path) -> Result<Self, Vec<Problem>> {
         crate::read::load(path)
     }
+
+    /// As [`Config::load`], of a text that is (or is to be) in the file at `path`, to which the files of its secrets
+    /// are relative.
+    pub fn parse(text: &str, path: &std::path::Path) -> Result<Self, Vec<Problem>> {
+        crate::read::parse(text, path)
+    }
 }
