@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::units::{bytes, duration, text};
 
 /// `[[feeds]]`: a contribution that a venue may publish.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct FeedConfig {
     /// Name of the Feed, as the venue gives it in its Stream ID.
@@ -62,7 +62,7 @@ impl FeedConfig {
 }
 
 /// `[[channels]]`: a service packaged of a Feed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ChannelConfig {
     /// Name of the Channel: the first part of its URL.
@@ -102,7 +102,7 @@ impl ChannelConfig {
 }
 
 /// `[[broadcasters]]`: a rights holder.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Broadcaster {
     /// Name of the broadcaster: `u=` of its Stream ID over SRT, its user name over HTTP.
@@ -124,7 +124,7 @@ pub struct Broadcaster {
 }
 
 /// `[[entitlements]]`: what a broadcaster may take.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Entitlement {
     /// Who may: the id of a broadcaster, or `*` for each broadcaster of this file.
