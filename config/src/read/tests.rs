@@ -364,19 +364,20 @@ mod hostile;
 #[test]
 fn a_certificate_that_does_not_parse_is_a_problem_of_its_line() {
     let directory = temporary_directory("certificate");
-    std::fs::write(directory.join("c.pem"), "hello").expect("the temporary directory can be written");
-    let text = "[[feeds]]\nid = \"f\"\n[edge.http]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+    fs::write(directory.join("c.pem"), "hello").expect("the temporary directory can be written");
+    let text = "[edge.http]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\
+                [[feeds]]\nid = \"f\"\npassphrase = \"long enough\"\n";
     let problems = parse(text, &directory.join("flambeau.toml")).expect_err("no certificate");
     let [problem] = &problems[..] else { panic!("{problems:?}") };
-    assert_eq!((problem.line, problem.key.as_str()), (4, "edge.http.certificate"));
+    assert_eq!((problem.line, problem.key.as_str()), (2, "edge.http.certificate"));
     assert!(problem.message.contains("c.pem has no PEM section"), "{problem}");
     assert!(problem.remedy.contains("fullchain.pem"), "{problem}");
 }
 
 #[test]
 fn a_certificate_needs_its_key() {
-    assert_eq!(
-        found("[[feeds]]\nid = \"f\"\n[edge.http]\ncertificate = \"c.pem\"\n"),
-        ["4:15 error edge.http.certificate: there is no key to the certificate | add key = \"key.pem\" to [edge.http]"]
+    has_one(
+        "[edge.http]\ncertificate = \"c.pem\"\n",
+        "2:15 error edge.http.certificate: there is no key to the certificate | add key = \"key.pem\" to [edge.http]",
     );
 }
