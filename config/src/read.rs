@@ -161,6 +161,9 @@ fn packager(mut section: Section, packager: &mut Packager) {
     section.within("segment", &mut packager.segment, SEGMENT);
     section.within("window", &mut packager.window, WINDOW);
     section.bytes("memory_max", &mut packager.memory_max, 16 << 20..=256 << 30);
+    packager.archive = section.file("archive");
+    section.within("archive_window", &mut packager.archive_window, ARCHIVE_WINDOW);
+    section.bytes("archive_bytes_max", &mut packager.archive_bytes_max, 16 << 20..=1 << 50);
     section.finish();
 }
 
@@ -212,6 +215,7 @@ fn channel(mut section: Section) -> Option<ChannelConfig> {
     section.option_within("part", &mut into.part, PART);
     section.option_within("segment", &mut into.segment, SEGMENT);
     section.option_within("window", &mut into.window, WINDOW);
+    section.option_within("archive_window", &mut into.archive_window, ARCHIVE_WINDOW);
     section.value("public", &mut into.public);
     section.finish();
     channel
@@ -271,6 +275,10 @@ const LATENCY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=
 const PART: std::ops::RangeInclusive<Duration> = Duration::from_millis(40)..=Duration::from_secs(5);
 const SEGMENT: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(30);
 const WINDOW: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(12 * 3600);
+
+// A clip of a contribution that others hold the rights to lives under a month.
+const ARCHIVE_WINDOW: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
 
 // What libsrt takes as SRTO_PASSPHRASE; a peer could not be set to another.
 const PASSPHRASE_BYTES: std::ops::RangeInclusive<usize> = 10..=79;

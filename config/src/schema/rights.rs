@@ -89,6 +89,10 @@ pub struct ChannelConfig {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::serialize_option")]
     #[schemars(with = "Option<duration::Text>", default, extend("x-range" = ["2s", "12h"]))]
     pub window: Option<Duration>,
+    /// How long its Segments are kept on disk, instead of that of `[packager]`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::serialize_option")]
+    #[schemars(with = "Option<duration::Text>", default, extend("x-range" = ["1m", "30d"]))]
+    pub archive_window: Option<Duration>,
     /// Anyone may watch it, without credentials.
     #[schemars(default)]
     pub public: bool,
@@ -97,7 +101,16 @@ pub struct ChannelConfig {
 impl ChannelConfig {
     /// A Channel of this id made of this Feed, all else by default.
     pub fn new(id: ChannelId, feed: FeedId) -> Self {
-        Self { id, feed, label: None, part: None, segment: None, window: None, public: false }
+        Self {
+            id,
+            feed,
+            label: None,
+            part: None,
+            segment: None,
+            window: None,
+            archive_window: None,
+            public: false,
+        }
     }
 }
 

@@ -251,6 +251,18 @@ pub struct Packager {
     #[serde(serialize_with = "bytes::serialize")]
     #[schemars(with = "bytes::Text", extend("x-range" = ["16MiB", "256GiB"]))]
     pub memory_max: usize,
+    /// Directory that keeps the Segments on disk, beyond what memory holds. Relative to this file. Without it nothing
+    /// is kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<PathBuf>,
+    /// How long a Segment is kept on disk. What is older is deleted within a minute.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["1m", "30d"]))]
+    pub archive_window: Duration,
+    /// Most bytes on disk, all Channels together; beyond, the oldest Segments go before their time.
+    #[serde(serialize_with = "bytes::serialize")]
+    #[schemars(with = "bytes::Text", extend("x-range" = ["16MiB", "1024TiB"]))]
+    pub archive_bytes_max: usize,
 }
 
 impl Default for Packager {
@@ -260,6 +272,9 @@ impl Default for Packager {
             segment: Duration::from_secs(2),
             window: Duration::from_secs(600),
             memory_max: 1 << 30,
+            archive: None,
+            archive_window: Duration::from_secs(4 * 3600),
+            archive_bytes_max: 1 << 40,
         }
     }
 }
