@@ -10,7 +10,10 @@ export interface Row {
   feed: Feed;
   health: Health;
   codec: string;
+  /** `1280×720` */
   size: string;
+  /** Pictures a second, `@ 50`. */
+  rate: string;
 }
 
 export interface Order {
@@ -27,7 +30,7 @@ export function rows(feeds: Feed[], channels: Channel[], now: number): Row[] {
     feed,
     health: health(feed, now),
     codec: codecs(feed),
-    size: pictureSize(byFeed.get(feed.id)),
+    ...picture(byFeed.get(feed.id)),
   }));
 }
 
@@ -38,13 +41,13 @@ function codecs(feed: Feed): string {
   return names.slice(0, 2).join(' · ') || (streams[0]?.label ?? '');
 }
 
-/** As the largest Rendition has it: `1280×720p50`. */
-export function pictureSize(channel: Channel | undefined): string {
+/** Of the largest Rendition: `1280×720` and `@ 50`. */
+export function picture(channel: Channel | undefined): { size: string; rate: string } {
   const pictures = (channel?.renditions ?? []).filter((rendition) => rendition.width && rendition.height);
   const largest = pictures.sort((a, b) => (b.width ?? 0) - (a.width ?? 0))[0];
-  if (!largest) return '';
-  const rate = largest.frame_rate ? ` @ ${Number(largest.frame_rate.toFixed(2))}` : '';
-  return `${largest.width}×${largest.height}${rate}`;
+  if (!largest) return { size: '', rate: '' };
+  const rate = largest.frame_rate ? `@ ${Number(largest.frame_rate.toFixed(2))}` : '';
+  return { size: `${largest.width}×${largest.height}`, rate };
 }
 
 export function matches(row: Row, filter: Filter, text: string): boolean {

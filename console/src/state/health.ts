@@ -21,7 +21,7 @@ export function health(feed: Feed, now: number): Health {
   if (feed.state === 'waiting') return { severity: 3, text: 'The venue is gone' };
   if (feed.state === 'closed') return { severity: 3, text: 'The venue did not come back' };
   if (feed.state === 'expected') {
-    return recent(feed, now) ? { severity: 2, text: 'A venue was turned away' } : { severity: 1, text: 'Not seen yet' };
+    return recent(feed, now) ? { severity: 2, text: 'Turned away' } : { severity: 1, text: 'Not seen yet' };
   }
   const loss = feed.publisher?.loss ?? 0;
   if (loss >= LOSS_HIGH) return { severity: 3, text: 'High loss' };

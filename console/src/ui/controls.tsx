@@ -1,5 +1,6 @@
 // What stands above a table: a text filter and choices.
 
+import type { ComponentProps } from 'preact';
 import { SearchIcon } from './icons';
 import { Mark, type Tone } from './state';
 
@@ -32,6 +33,7 @@ export interface Choice<T extends string> {
   value: T;
   word: string;
   tone?: Tone;
+  shape?: ComponentProps<typeof Mark>['shape'];
   count?: number;
 }
 
@@ -54,7 +56,7 @@ export function Choices<T extends string>({ label, choices, value, onChange }: C
           aria-pressed={choice.value === value}
           onClick={() => onChange(choice.value)}
         >
-          {choice.tone && <Mark tone={choice.tone} />}
+          {choice.tone && <Mark tone={choice.tone} shape={choice.shape} />}
           <span>{choice.word}</span>
           {choice.count !== undefined && <span class="count">{choice.count}</span>}
         </button>

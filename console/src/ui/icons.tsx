@@ -23,10 +23,8 @@ function Icon({ children, size = 18 }: { children: ComponentChildren; size?: num
 
 export const FeedsIcon = () => (
   <Icon>
-    <path d="M5 12a7 7 0 0 1 7-7M5 12a7 7 0 0 0 7 7M19 12a7 7 0 0 0-7-7" opacity=".45" />
-    <path d="M8.500 12a3.500 3.500 0 0 1 3.500-3.500" />
+    <path d="M8.500 8.500a5 5 0 0 0 0 7M15.500 8.500a5 5 0 0 1 0 7M5.500 5.500a9.200 9.200 0 0 0 0 13M18.500 5.500a9.200 9.200 0 0 1 0 13" />
     <circle cx="12" cy="12" r="1.500" fill="currentColor" />
-    <path d="m13.500 13.500 6 6" />
   </Icon>
 );
 export const ChannelsIcon = () => (

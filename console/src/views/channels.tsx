@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import type { Channel, ChannelState } from '../api/types';
 import { bytes, count, plural, timeOfDay } from '../format';
-import { pictureSize } from '../state/board';
+import { picture } from '../state/board';
 import { href } from '../state/route';
 import { snapshot } from '../state/store';
 import { Choices, Search } from '../ui/controls';
@@ -35,7 +35,7 @@ export function Channels() {
           choices={[
             { value: 'all', word: 'All', count: all.length },
             { value: 'on_air', word: 'On air', tone: 'ok', count: of('on_air') },
-            { value: 'silent', word: 'Silent', tone: 'warn', count: of('silent') },
+            { value: 'silent', word: 'Silent', tone: 'bad', shape: 'triangle', count: of('silent') },
             { value: 'off_air', word: 'Off air', tone: 'idle', count: of('off_air') },
           ]}
         />
@@ -82,7 +82,7 @@ function List({ list }: { list: Channel[] }) {
                   {channel.feed}
                 </a>
               </td>
-              <td role="cell" data-label="Picture">{pictureSize(channel) || '–'}</td>
+              <td role="cell" data-label="Picture">{pictureOf(channel) || '–'}</td>
               <td role="cell" data-label="Renditions">{renditions(channel) || '–'}</td>
               <td role="cell" class="number" data-label="Viewers">{count(channel.viewers)}</td>
               <td role="cell" class="number" data-label="Held">{bytes(channel.bytes_held)}</td>
@@ -101,6 +101,11 @@ function List({ list }: { list: Channel[] }) {
       </table>
     </div>
   );
+}
+
+function pictureOf(channel: Channel): string {
+  const { size, rate } = picture(channel);
+  return `${size} ${rate}`.trim();
 }
 
 function renditions(channel: Channel): string {

@@ -120,23 +120,23 @@ function Streams({ program }: { program: Program | null }) {
           <table class="grid cards" role="table" aria-label={plural(program.streams.length, 'elementary stream')}>
             <thead role="rowgroup">
               <tr role="row">
-                <th scope="col" role="columnheader" class="number">PID</th>
+                <th scope="col" role="columnheader">PID</th>
                 <th scope="col" role="columnheader">Stream</th>
                 <th scope="col" role="columnheader">Language</th>
-                <th scope="col" role="columnheader" class="number">Stream type</th>
+                <th scope="col" role="columnheader">Stream type</th>
                 <th scope="col" role="columnheader">Packaged</th>
               </tr>
             </thead>
             <tbody role="rowgroup">
               {program.streams.map((stream) => (
                 <tr role="row" key={stream.pid}>
-                  <td role="cell" class="number" data-label="PID">
+                  <td role="cell" data-label="PID">
                     {stream.pid}
                     {stream.pid === program.pcr_pid && <span class="sub">PCR</span>}
                   </td>
                   <th scope="row" role="rowheader">{stream.label}</th>
                   <td role="cell" data-label="Language">{stream.language ?? '–'}</td>
-                  <td role="cell" class="number" data-label="Stream type">
+                  <td role="cell" data-label="Stream type">
                     0x{stream.stream_type.toString(16).padStart(2, '0')}
                   </td>
                   <td role="cell" data-label="Packaged">{stream.packaged ? 'yes' : 'passed through only'}</td>

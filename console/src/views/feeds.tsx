@@ -73,9 +73,9 @@ function choices(): Choice<Filter>[] {
     { value: 'all', word: 'All', count: list.length },
     { value: 'problems', word: 'Problems', tone: 'bad', count: list.filter((row) => row.health.severity >= 2).length },
     { value: 'live', word: 'Live', tone: 'ok', count: of('live') },
-    { value: 'waiting', word: 'Waiting', tone: 'warn', count: of('waiting') },
+    { value: 'waiting', word: 'Waiting', tone: 'bad', shape: 'triangle', count: of('waiting') },
     { value: 'expected', word: 'Expected', tone: 'idle', count: of('expected') },
-    ...(of('closed') > 0 ? [{ value: 'closed', word: 'Closed', tone: 'bad', count: of('closed') } as const] : []),
+    ...(of('closed') > 0 ? [{ value: 'closed', word: 'Closed', tone: 'idle', shape: 'square', count: of('closed') } as const] : []),
   ];
 }
 
@@ -124,20 +124,27 @@ function BoardRow({ row }: { row: Row }) {
         <State look={FEED_LOOKS[feed.state]} />
       </td>
       <th scope="row" role="rowheader" class="c-name">
-        <a class="row-link" data-row href={href('feeds', feed.id)}>
-          <span class="name">{feed.label ?? feed.id}</span>
-          {feed.label && <span class="sub">{feed.id}</span>}
-        </a>
-        {health.severity >= 2 && (
-          <span class={`badge tone-${severityTone(health.severity)}`}>
-            <Mark tone={severityTone(health.severity)} />
-            {health.text}
-          </span>
-        )}
+        <span class="c-name-line">
+          <a class="row-link" data-row href={href('feeds', feed.id)}>
+            <span class="name">{feed.label ?? feed.id}</span>
+            {feed.label && <span class="sub">{feed.id}</span>}
+          </a>
+          {health.severity >= 2 && feed.state !== 'waiting' && feed.state !== 'closed' && (
+            <span class={`badge tone-${severityTone(health.severity)}`}>
+              <Mark tone={severityTone(health.severity)} />
+              {health.text}
+            </span>
+          )}
+        </span>
       </th>
       <td role="cell" class="c-video" data-label="Streams">
         {row.codec || <Nothing />}
-        {row.size && <span class="sub">{row.size}</span>}
+        {row.size && (
+          <span class="sub">
+            {row.size}
+            {row.rate && <span class="wider-only"> {row.rate}</span>}
+          </span>
+        )}
       </td>
       <td role="cell" class="c-rate number" data-label="Bit rate">
         <span class="rate">
@@ -157,8 +164,8 @@ function BoardRow({ row }: { row: Row }) {
       <td role="cell" class="c-publisher" data-label="Publisher">
         {publisher ? (
           <>
-            {publisher.user ?? publisher.peer}
-            {publisher.user && <span class="sub">{publisher.peer}</span>}
+            <span title={publisher.peer}>{publisher.user ?? publisher.peer}</span>
+            {publisher.user && <span class="sub widest-only">{publisher.peer}</span>}
           </>
         ) : (
           <Since feed={row.feed} />

@@ -27,7 +27,7 @@ export function Revisions() {
         <table class="grid cards" role="table" aria-label={plural(list.length, 'revision')}>
           <thead role="rowgroup">
             <tr role="row">
-              <th scope="col" role="columnheader" class="number">Revision</th>
+              <th scope="col" role="columnheader">Revision</th>
               <th scope="col" role="columnheader">Applied</th>
               <th scope="col" role="columnheader">By</th>
               <th scope="col" role="columnheader">Comment</th>
@@ -39,7 +39,7 @@ export function Revisions() {
           <tbody role="rowgroup">
             {list.map((revision) => (
               <tr role="row" key={revision.revision} data-revision={revision.revision}>
-                <th scope="row" role="rowheader" class="number">
+                <th scope="row" role="rowheader">
                   {revision.revision} {revision.current && <span class="badge tone-ok">Current</span>}
                   {revision.broken && <span class="badge tone-bad">Broken</span>}
                 </th>
