@@ -82,10 +82,11 @@ export const events = async (limit: number) =>
 
 export const config = () => json<api.ConfigText>('config');
 export const check = (text: string) => send<api.Check>('POST', 'config/check', { text });
-export const apply = (text: string, comment: string, force: boolean, revision: number) =>
-  send<api.Applied>('PUT', 'config', { text, comment, force }, { 'if-match': `"${revision}"` });
+export const apply = (text: string, comment: string, force: boolean, revision: number | null) =>
+  send<api.Applied>('PUT', 'config', { text, comment, force }, revision === null ? {} : { 'if-match': `"${revision}"` });
 export const reload = () => send<api.Applied>('POST', 'config/reload', {});
 export const revisions = async () => (await json<{ revisions: api.Revision[] }>('config/revisions')).revisions;
+/** From `against` to `revision`, as a unified diff. */
 export const diff = async (revision: number, against: number) =>
   (await json<{ diff: string }>(`config/revisions/${revision}/diff?with=${against}`)).diff;
 export const restore = (revision: number, force: boolean) =>

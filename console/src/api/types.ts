@@ -188,9 +188,11 @@ export interface Snapshot {
 }
 
 export interface ConfigText {
-  revision: number;
+  /** Null where none is kept. */
+  revision: number | null;
   text: string;
-  path: string;
+  /** Null in lab mode. */
+  path: string | null;
   writable: boolean;
   format: string;
 }
@@ -222,17 +224,20 @@ export interface Drop {
   why: string;
 }
 
-export interface Applied extends Partial<Check> {
-  revision: number;
+export interface Applied extends Check {
+  revision: number | null;
 }
 
 export interface Revision {
   revision: number;
-  at: string;
+  /** Null where it is broken, and so are the next two. */
+  at: string | null;
   comment: string | null;
+  /** `api` or `file`. */
   by: string | null;
   current: boolean;
-  broken?: boolean | string | null;
+  /** Why it cannot be read. */
+  broken?: string;
 }
 
 /** An error's body (RFC 9457). */
@@ -242,6 +247,4 @@ export interface Problem {
   detail?: string;
   problems?: ConfigProblem[];
   drops?: Drop[];
-  changes?: Change[];
-  needs_restart?: string[];
 }

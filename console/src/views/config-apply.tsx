@@ -23,10 +23,10 @@ export function ApplyDialog({ found, onClose }: Props) {
   const apply = async () => {
     setBusy(true);
     try {
-      const { revision } = await api.apply(draft.peek(), comment, drops.length > 0, current.peek()?.revision ?? 0);
+      const { revision } = await api.apply(draft.peek(), comment, drops.length > 0, current.peek()?.revision ?? null);
       current.value = current.peek() && { ...(current.peek() as NonNullable<typeof current.value>), text: draft.peek(), revision };
       await load();
-      announce(`Applied as revision ${revision}.`);
+      announce(revision === null ? 'Applied.' : `Applied as revision ${revision}.`);
       onClose();
     } catch (refused) {
       // It may have gone live since the check.

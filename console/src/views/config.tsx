@@ -2,7 +2,6 @@ import { useEffect, useState } from 'preact/hooks';
 import * as api from '../api/client';
 import { Refused } from '../api/client';
 import { plural } from '../format';
-import { node } from '../state/node';
 import { changed, check, current, discard, draft, edit, failure, isRefused, load, verdict } from '../state/draft';
 import { announce } from '../ui/announcer';
 import { Empty, Failure, Loading } from '../ui/empty';
@@ -15,6 +14,7 @@ import { Revisions } from './revisions';
 export function Configuration() {
   useEffect(() => void load(), []);
   const known = current.value;
+  if (known && known.path === null) return <Lab />;
   return (
     <>
       <header class="view-head">
@@ -22,28 +22,30 @@ export function Configuration() {
           Configuration
           {known && <span class="sub">{known.path}</span>}
         </h1>
-        {known && <span class="badge">Revision {known.revision}</span>}
+        {known && known.revision !== null && <span class="badge">Revision {known.revision}</span>}
         {changed.value && <span class="badge tone-warn">Not applied</span>}
       </header>
       {!known && failure.value === null && <Loading what="Asking for the configuration…" />}
-      {!known && failure.value !== null && <Unavailable error={failure.value} />}
+      {!known && failure.value !== null && <Failure error={failure.value} />}
       {known && <Desk />}
       {known && <Revisions />}
     </>
   );
 }
 
-function Unavailable({ error }: { error: unknown }) {
-  if (node.value?.mode === 'lab') {
-    return (
+function Lab() {
+  return (
+    <>
+      <header class="view-head">
+        <h1 tabIndex={-1}>Configuration</h1>
+      </header>
       <Empty text="This node is in lab mode: it runs without a configuration, on loopback only.">
-        <p class="muted">
+        <p>
           <code>flambeau run CONFIG.toml</code> runs one that can be changed here.
         </p>
       </Empty>
-    );
-  }
-  return <Failure error={error} />;
+    </>
+  );
 }
 
 function Desk() {

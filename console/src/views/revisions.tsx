@@ -41,7 +41,11 @@ export function Revisions() {
               <tr role="row" key={revision.revision} data-revision={revision.revision}>
                 <th scope="row" role="rowheader">
                   {revision.revision} {revision.current && <span class="badge tone-ok">Current</span>}
-                  {revision.broken && <span class="badge tone-bad">Broken</span>}
+                  {revision.broken && (
+                    <span class="badge tone-bad" title={revision.broken}>
+                      Broken
+                    </span>
+                  )}
                 </th>
                 <td role="cell" data-label="Applied">{moment(revision.at)}</td>
                 <td role="cell" data-label="By">{revision.by ?? '–'}</td>
@@ -78,7 +82,7 @@ interface Compared {
 
 function DiffDialog({ revision, against, diff, onClose }: Compared & { onClose: () => void }) {
   return (
-    <Dialog title={`Revision ${revision.revision} and revision ${against}`} onClose={onClose} wide>
+    <Dialog title={`From revision ${against} to revision ${revision.revision}`} onClose={onClose} wide>
       {typeof diff === 'string' ? <Diff text={diff} /> : <Failure error={diff} />}
     </Dialog>
   );

@@ -1,5 +1,6 @@
 import { bytes, milliseconds, plural, timeOfDay } from '../format';
-import type { Parts, Segment, TimedPart } from '../state/parts';
+import type { Parts } from '../state/parts';
+import type { Segment, TimedPart } from '../state/segments';
 import { Empty, Failure } from '../ui/empty';
 
 /** Segments drawn: the newest ones. */
