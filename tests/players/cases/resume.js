@@ -3,7 +3,6 @@
 import { PLAYERS } from '../harness/browser.js';
 import { sleep, until } from '../harness/process.js';
 import { demand } from '../harness/report.js';
-import { text } from '../harness/server.js';
 import { resumedPlayFaults } from '../harness/verdict.js';
 import { settled } from '../harness/viewing.js';
 
@@ -63,6 +62,6 @@ async function opened(browser, channel, name) {
 }
 
 async function stateOf(server, feed) {
-  const { feeds } = JSON.parse(await text(`${server.admin}/api/v1/feeds`));
+  const { feeds } = await server.api('feeds');
   return feeds.find(({ id }) => id === feed)?.state;
 }
