@@ -7,11 +7,18 @@ const HEIGHT = 24;
 
 /** Gaps stay gaps. The scale starts at zero, so that a half is seen as a half. */
 export function Spark({ values }: { values: (number | null)[] }) {
+  const line = sparkPath(values);
   return (
     <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-      <path d={sparkPath(values)} fill="none" stroke="currentColor" vector-effect="non-scaling-stroke" />
+      <path d={areaPath(line)} fill="currentColor" opacity="0.16" />
+      <path d={line} fill="none" stroke="currentColor" vector-effect="non-scaling-stroke" />
     </svg>
   );
+}
+
+/** What lies below each unbroken run of the line. */
+function areaPath(line: string): string {
+  return line.replace(/M([\d.]+) [^M]*?([\d.]+) [\d.]+(?=M|$)/g, (run, first: string, last: string) => `${run}L${last} ${HEIGHT}L${first} ${HEIGHT}Z`);
 }
 
 export function sparkPath(values: (number | null)[]): string {

@@ -45,10 +45,12 @@ function Page({ channel }: { channel: Channel }) {
         ) : (
           base && <Player key={base + channel.hls} source={base + channel.hls} name={channel.label ?? channel.id} />
         )}
-        <About channel={channel} base={base} />
+        <div class="beside">
+          <About channel={channel} base={base} />
+          <Renditions list={channel.renditions} />
+        </div>
       </div>
       <Timeline {...parts} />
-      <Renditions list={channel.renditions} />
     </>
   );
 }
@@ -108,7 +110,6 @@ function Renditions({ list }: { list: Rendition[] }) {
             <thead role="rowgroup">
               <tr role="row">
                 <th scope="col" role="columnheader">Name</th>
-                <th scope="col" role="columnheader">Kind</th>
                 <th scope="col" role="columnheader">Codec</th>
                 <th scope="col" role="columnheader">Picture</th>
                 <th scope="col" role="columnheader">Language</th>
@@ -119,7 +120,6 @@ function Renditions({ list }: { list: Rendition[] }) {
               {list.map((rendition) => (
                 <tr role="row" key={rendition.name}>
                   <th scope="row" role="rowheader">{rendition.name}</th>
-                  <td role="cell" data-label="Kind">{rendition.kind}</td>
                   <td role="cell" data-label="Codec">{rendition.codec}</td>
                   <td role="cell" data-label="Picture">{picture(rendition)}</td>
                   <td role="cell" data-label="Language">{rendition.language ?? '–'}</td>

@@ -119,7 +119,7 @@ function BoardRow({ row }: { row: Row }) {
   const { feed, health } = row;
   const publisher = feed.publisher;
   return (
-    <tr role="row" class={`severity-${health.severity}`} data-feed={feed.id}>
+    <tr role="row" class={`severity-${health.severity} is-${feed.state}`} data-feed={feed.id}>
       <td role="cell" class="c-state">
         <State look={FEED_LOOKS[feed.state]} />
       </td>
