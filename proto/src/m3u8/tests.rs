@@ -78,6 +78,7 @@ fn video() -> Video {
         picture: PICTURE,
         bandwidth: 5_000_000,
         bandwidth_average: 4_000_000,
+        iframes: None,
     }
 }
 
