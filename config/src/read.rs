@@ -29,18 +29,20 @@ use value::{Label, Level, Origin, User};
 
 /// The configuration in the file at `path`.
 pub(crate) fn load(path: &Path) -> Result<Config, Vec<Problem>> {
-    match text_of(path) {
-        Ok(text) => parse(&text, path),
-        Err((message, remedy)) => Err(vec![Problem {
-            severity: Severity::Error,
-            file: path.into(),
-            line: 0,
-            column: 0,
-            key: String::new(),
-            message,
-            remedy,
-        }]),
-    }
+    text(path).map_err(|problem| vec![problem]).and_then(|text| parse(&text, path))
+}
+
+/// The text of the file at `path`.
+pub(crate) fn text(path: &Path) -> Result<String, Problem> {
+    text_of(path).map_err(|(message, remedy)| Problem {
+        severity: Severity::Error,
+        file: path.into(),
+        line: 0,
+        column: 0,
+        key: String::new(),
+        message,
+        remedy,
+    })
 }
 
 /// The configuration `text` says; `path` is where it stands, and what the files of its secrets are relative to.

@@ -1,12 +1,18 @@
-use flambeau_media::FeedId;
+use std::time::Instant;
+
+use flambeau_config::Config;
 use flambeau_media::channel::Channel;
 use flambeau_media::feed::{History, Publisher};
 use flambeau_media::program::{ElementaryStream, Program};
+use flambeau_media::{FeedId, Utc};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::cli::Roles;
+use crate::configure::Rooms;
+use crate::log::Logging;
 use crate::metrics::{Feeds, Http};
 
 /// An admin listener on a port of the system's choice, over a node with one Feed and one Channel.
@@ -38,21 +44,41 @@ fn start() -> Node {
     ];
     publisher.describe(Program { number: 1, pmt_pid: 4096, pcr_pid: 256, streams });
     directory.open_channel(Channel::new("athletics".parse().expect("an id"), id));
-    let stats = Arc::new(Stats::default());
+    let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
     let mut registry = Registry::new();
     registry.add(Box::new(Feeds(directory.clone())));
-    registry.add(Box::new(Http(vec![("admin", stats.clone())])));
+    registry.add(Box::new(Http(vec![("admin", server.stats())])));
     let readiness = Readiness::default();
     let packager: metrics::PackagerStats = Arc::new(|| {
         let stats = flambeau_packager::Stats { running: true, parts: 7, ..Default::default() };
         vec![("athletics".parse().expect("an id"), stats)]
     });
-    let sources = Sources { directory, registry, packager, readiness: readiness.clone() };
-    let config = config::Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config::Admin::default() };
+    let (live, logging) = (Live::new(Config::lab()), Logging::default());
+    let rooms = Rooms { directory: directory.clone(), venues: None, pulls: None };
+    let configuration = Arc::new(Configuration::new(None, live.clone(), logging.clone(), rooms));
+    let node = Facts {
+        roles: Roles { ingest: true, packager: true, edge: true },
+        ports: Vec::new(),
+        http_base: "http://127.0.0.1:8080".into(),
+        started: (Utc::now(), Instant::now()),
+    };
+    let sources = Sources {
+        live,
+        configuration,
+        events: logging.events,
+        node,
+        directory,
+        venues: None,
+        pulls: None,
+        viewers: None,
+        registry,
+        packager,
+        readiness: readiness.clone(),
+        seen: Seen::default(),
+    };
     let shutdown = CancellationToken::new();
-    let server = Server::bind(&config, sources, stats, shutdown.clone()).expect("a free port");
     let address = server.local_addr();
-    tokio::spawn(server.run());
+    tokio::spawn(server.run(sources, shutdown.clone()));
     Node { address, readiness, _publisher: publisher, _stop: shutdown.drop_guard() }
 }
 
@@ -60,7 +86,7 @@ impl Node {
     /// The status, head and body of the answer.
     async fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("it answers");
