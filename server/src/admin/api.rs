@@ -52,23 +52,23 @@ impl From<&Event> for LastError {
 enum Refusals {
     /// The token is missing or another.
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(#[to_schema] Problem),
+    Unauthorized(Problem),
     /// In lab mode: it does not come from this machine.
     #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[to_schema] Problem),
+    Forbidden(Problem),
     /// The body is too long.
     #[response(status = 413, content_type = "application/problem+json")]
-    TooLong(#[to_schema] Problem),
+    TooLong(Problem),
     /// The body is not said to be JSON.
     #[response(status = 415, content_type = "application/problem+json")]
-    NotJson(#[to_schema] Problem),
+    NotJson(Problem),
 }
 
 /// The whole of it.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Flambeau", description = "The admin API of a Flambeau node.", license(name = "MIT OR Apache-2.0")),
-    components(schemas(stream::Snapshot, Event)),
+    components(schemas(stream::Snapshot, Event, Problem)),
     security(("token" = [])),
     modifiers(&Token),
     tags(

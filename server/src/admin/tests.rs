@@ -85,8 +85,13 @@ fn start() -> Node {
 impl Node {
     /// The status, head and body of the answer.
     async fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+        self.ask_with(method, path, "host: localhost\r\n").await
+    }
+
+    /// As [`Node::ask`], with these header lines.
+    async fn ask_with(&self, method: &str, path: &str, lines: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\n{lines}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("it answers");
@@ -165,4 +170,30 @@ async fn what_is_not_there_is_said() {
     assert_eq!(status, 405);
     assert!(head.contains("allow: get,head"), "{head}");
     assert_eq!(node.ask("GET", "/").await.0, 200);
+}
+
+#[tokio::test]
+async fn lab_mode_is_open_to_this_machine_under_its_own_names_alone() {
+    let node = start();
+    for host in ["localhost:8081", "127.0.0.1", "[::1]:8081"] {
+        let (status, _, body) = node.ask_with("GET", "/api/v1/node", &format!("host: {host}\r\n")).await;
+        let told: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((status, &told["mode"]), (200, &json!("lab")), "{host}");
+    }
+    for host in ["rebound.example", "localhost.example:8081", "127.0.0.1.example"] {
+        let host = format!("host: {host}\r\n");
+        let (status, head, _) = node.ask_with("GET", "/api/v1/node", &host).await;
+        assert_eq!((status, head.contains("application/problem+json")), (403, true), "{host}");
+        assert_eq!(node.ask_with("GET", "/metrics", &host).await.0, 403, "{host}");
+        assert_eq!(node.ask_with("GET", "/healthz", &host).await.0, 200, "{host}");
+    }
+    let foreign = "host: localhost\r\nsec-fetch-site: cross-site\r\n";
+    assert_eq!(node.ask_with("POST", "/api/v1/config/reload", foreign).await.0, 403);
+    let (status, _, body) = node.ask("POST", "/api/v1/config/reload").await;
+    assert_eq!((status, body.contains("lab mode")), (409, true), "{body}");
+    let config = node.json("/api/v1/config").await;
+    assert_eq!((&config["writable"], &config["revision"]), (&json!(false), &Value::Null));
+    // A page of a form cannot write: the body must be said to be JSON.
+    let form = "host: localhost\r\ncontent-type: text/plain\r\ncontent-length: 0\r\n";
+    assert_eq!(node.ask_with("PUT", "/api/v1/config", form).await.0, 415);
 }

@@ -1,11 +1,9 @@
 //! Who may ask, and what is said to who asks wrongly.
 
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::common::scratch::Scratch;
 use crate::common::server::{ADMIN_TOKEN, Server, Setup};
-use crate::common::tool::Tool;
 use crate::common::{http, seconds, until};
 use crate::{FEED, refused};
 
@@ -75,38 +73,4 @@ async fn whatever_is_wrong_with_a_request_is_said_as_a_problem() {
     );
     refused(&server.ask("PUT", "/api/v1/config", None).await, 415);
     assert_eq!(server.admin("/assets/none.js").await.status, 404);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lab_mode_is_open_to_this_machine_under_its_own_names_alone() {
-    let scratch = Scratch::new("api-lab").await;
-    // Lab mode has fixed ports; a server of the demo may hold them, and then this cannot be told.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flambeau"));
-    command.arg("run");
-    let mut lab = Tool::start(&scratch, "lab", command);
-    let admin = "127.0.0.1:8081".parse().expect("an address");
-    until(seconds(10), "lab mode is ready", async || {
-        lab.must_run();
-        http::get(admin, "/readyz").await.filter(|answer| answer.status == 200).map(drop)
-    })
-    .await;
-    let under = async |host: &str, method: &str, path: &str, lines: &str| {
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n");
-        http::send(admin, request.as_bytes()).await.expect("an answer")
-    };
-    for host in ["localhost:8081", "127.0.0.1", "[::1]:8081"] {
-        assert_eq!(under(host, "GET", "/api/v1/node", "").await.json()["mode"], "lab");
-    }
-    for host in ["rebound.example", "localhost.example:8081", ""] {
-        refused(&under(host, "GET", "/api/v1/node", "").await, 403);
-        assert_eq!(under(host, "GET", "/metrics", "").await.status, 403);
-        assert_eq!(under(host, "GET", "/healthz", "").await.status, 200);
-    }
-    let foreign = "Sec-Fetch-Site: cross-site\r\n";
-    refused(&under("localhost", "POST", "/api/v1/config/reload", foreign).await, 403);
-    refused(&under("localhost", "POST", "/api/v1/config/reload", "").await, 409);
-    let config = under("localhost", "GET", "/api/v1/config", "").await.json();
-    assert_eq!((&config["writable"], &config["revision"]), (&json!(false), &json!(null)));
-    let put = http::request(admin, "PUT", "/api/v1/config", "", Some(&json!({ "text": "" }))).await;
-    refused(&put.expect("an answer"), 409);
 }

@@ -89,6 +89,7 @@ async fn the_description_names_each_path_and_each_answer() {
     let api = server.see("/api/v1/openapi.json").await;
     assert!(api["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", api["openapi"]);
     let paths = api["paths"].as_object().expect("paths");
+    let mut ids = std::collections::BTreeSet::new();
     for path in [
         "/api/v1/node",
         "/api/v1/feeds",
@@ -111,6 +112,8 @@ async fn the_description_names_each_path_and_each_answer() {
         let operations =
             paths.get(path).and_then(Value::as_object).unwrap_or_else(|| panic!("{path} is not told"));
         for (method, operation) in operations {
+            let id = operation["operationId"].as_str().expect("an id");
+            assert!(ids.insert(id.to_owned()), "{id} is the id of two operations");
             assert!(operation["responses"].get("401").is_some(), "{method} {path} may answer 401");
             let success = ["200", "204"].iter().any(|status| operation["responses"].get(status).is_some());
             assert!(success, "{method} {path} does not tell its success");

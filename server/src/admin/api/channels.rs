@@ -97,14 +97,14 @@ struct StatsView {
 }
 
 /// Every Channel, those that are configured and off the air too.
-#[utoipa::path(get, path = "/api/v1/channels", tag = "channels",
+#[utoipa::path(get, path = "/api/v1/channels", tag = "channels", operation_id = "list_channels",
     responses((status = 200, description = "the Channels", body = Channels), Refusals))]
 pub(super) async fn list(State(sources): State<Arc<Sources>>) -> Json<Channels> {
     Json(Channels { channels: views(&sources, true) })
 }
 
 /// One Channel.
-#[utoipa::path(get, path = "/api/v1/channels/{id}", tag = "channels",
+#[utoipa::path(get, path = "/api/v1/channels/{id}", tag = "channels", operation_id = "show_channel",
     params(("id" = String, Path, description = "its name")),
     responses(
         (status = 200, description = "the Channel", body = ChannelView),

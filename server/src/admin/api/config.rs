@@ -122,7 +122,7 @@ pub(super) struct Compared {
 }
 
 /// The configuration that runs. Its `ETag` is for `If-Match`.
-#[utoipa::path(get, path = "/api/v1/config", tag = "config",
+#[utoipa::path(get, path = "/api/v1/config", tag = "config", operation_id = "show_config",
     responses((status = 200, description = "the configuration", body = Running), Refusals))]
 pub(super) async fn read(State(sources): State<Arc<Sources>>) -> Response {
     let running = on_disk(&sources.configuration, |configuration| {
@@ -136,7 +136,7 @@ pub(super) async fn read(State(sources): State<Arc<Sources>>) -> Response {
 }
 
 /// What a configuration would come to, without running it.
-#[utoipa::path(post, path = "/api/v1/config/check", tag = "config", request_body = Draft,
+#[utoipa::path(post, path = "/api/v1/config/check", tag = "config", operation_id = "check_config", request_body = Draft,
     responses(
         (status = 200, description = "what is wrong with it, and what it would change", body = Check),
         (status = 400, description = "the request is not as it should be", body = Problem, content_type = "application/problem+json"),
@@ -146,7 +146,7 @@ pub(super) async fn check(State(sources): State<Arc<Sources>>, Body(draft): Body
 }
 
 /// Replaces the configuration and its file.
-#[utoipa::path(put, path = "/api/v1/config", tag = "config", request_body = Replacement,
+#[utoipa::path(put, path = "/api/v1/config", tag = "config", operation_id = "replace_config", request_body = Replacement,
     params(("If-Match" = Option<String>, Header, description = "the ETag of the configuration this one was made from")),
     responses(
         (status = 200, description = "it runs", body = Applied),
@@ -169,7 +169,7 @@ pub(super) async fn replace(
 }
 
 /// Reads the file again, as SIGHUP does.
-#[utoipa::path(post, path = "/api/v1/config/reload", tag = "config",
+#[utoipa::path(post, path = "/api/v1/config/reload", tag = "config", operation_id = "reload_config",
     responses(
         (status = 200, description = "it runs", body = Applied),
         (status = 409, description = "there is no file", body = Problem, content_type = "application/problem+json"),
@@ -181,7 +181,7 @@ pub(super) async fn reload(State(sources): State<Arc<Sources>>) -> Result<Respon
 }
 
 /// The revisions there are.
-#[utoipa::path(get, path = "/api/v1/config/revisions", tag = "config",
+#[utoipa::path(get, path = "/api/v1/config/revisions", tag = "config", operation_id = "list_revisions",
     responses((status = 200, description = "the revisions", body = Revisions), Refusals))]
 pub(super) async fn revisions(State(sources): State<Arc<Sources>>) -> Json<Revisions> {
     let known = on_disk(&sources.configuration, |configuration| {
@@ -193,7 +193,7 @@ pub(super) async fn revisions(State(sources): State<Arc<Sources>>) -> Json<Revis
 }
 
 /// A revision and its text.
-#[utoipa::path(get, path = "/api/v1/config/revisions/{revision}", tag = "config",
+#[utoipa::path(get, path = "/api/v1/config/revisions/{revision}", tag = "config", operation_id = "show_revision",
     params(("revision" = u64, Path, description = "its number")),
     responses(
         (status = 200, description = "the revision", body = RevisionText),
@@ -213,7 +213,7 @@ pub(super) async fn revision(
 }
 
 /// What differs between two revisions.
-#[utoipa::path(get, path = "/api/v1/config/revisions/{revision}/diff", tag = "config",
+#[utoipa::path(get, path = "/api/v1/config/revisions/{revision}/diff", tag = "config", operation_id = "compare_revisions",
     params(("revision" = u64, Path, description = "the newer one"), Compared),
     responses(
         (status = 200, description = "from the other one to this one", body = Difference),
@@ -239,7 +239,7 @@ pub(super) async fn diff(
 }
 
 /// Runs a revision again, as a new one.
-#[utoipa::path(post, path = "/api/v1/config/revisions/{revision}/restore", tag = "config", request_body = Restoring,
+#[utoipa::path(post, path = "/api/v1/config/revisions/{revision}/restore", tag = "config", operation_id = "restore_revision", request_body = Restoring,
     params(("revision" = u64, Path, description = "its number")),
     responses(
         (status = 200, description = "it runs", body = Applied),

@@ -32,7 +32,7 @@ pub(super) struct Which {
 }
 
 /// The lines of the log of level info and above, the newest thousand of them.
-#[utoipa::path(get, path = "/api/v1/events", tag = "events", params(Which),
+#[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "list_events", params(Which),
     responses(
         (status = 200, description = "the events", body = Events),
         (status = 400, description = "the query makes no sense", body = Problem, content_type = "application/problem+json"),

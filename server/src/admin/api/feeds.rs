@@ -117,14 +117,14 @@ pub(super) struct History {
 }
 
 /// Every Feed, those that are configured and not there too.
-#[utoipa::path(get, path = "/api/v1/feeds", tag = "feeds",
+#[utoipa::path(get, path = "/api/v1/feeds", tag = "feeds", operation_id = "list_feeds",
     responses((status = 200, description = "the Feeds", body = Feeds), Refusals))]
 pub(super) async fn list(State(sources): State<Arc<Sources>>) -> Json<Feeds> {
     Json(Feeds { feeds: views(&sources) })
 }
 
 /// One Feed.
-#[utoipa::path(get, path = "/api/v1/feeds/{id}", tag = "feeds", params(("id" = String, Path, description = "its name")),
+#[utoipa::path(get, path = "/api/v1/feeds/{id}", tag = "feeds", operation_id = "show_feed", params(("id" = String, Path, description = "its name")),
     responses(
         (status = 200, description = "the Feed", body = FeedView),
         (status = 404, description = "there is none of that name", body = Problem, content_type = "application/problem+json"),
@@ -138,7 +138,7 @@ pub(super) async fn one(
 }
 
 /// What a Feed was like in the last ten minutes.
-#[utoipa::path(get, path = "/api/v1/feeds/{id}/history", tag = "feeds",
+#[utoipa::path(get, path = "/api/v1/feeds/{id}/history", tag = "feeds", operation_id = "show_feed_history",
     params(("id" = String, Path, description = "its name")),
     responses(
         (status = 200, description = "a sample each second", body = History),

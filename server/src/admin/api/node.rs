@@ -72,7 +72,7 @@ enum NodeMode {
 }
 
 /// What the node is and where it listens.
-#[utoipa::path(get, path = "/api/v1/node", tag = "node",
+#[utoipa::path(get, path = "/api/v1/node", tag = "node", operation_id = "show_node",
     responses((status = 200, description = "the node", body = Node), Refusals))]
 pub(super) async fn node(State(sources): State<Arc<Sources>>) -> Json<Node> {
     let facts = &sources.node;

@@ -86,14 +86,14 @@ enum Protocol {
 }
 
 /// Every Session.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions",
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", operation_id = "list_sessions",
     responses((status = 200, description = "the Sessions", body = Sessions), Refusals))]
 pub(super) async fn list(State(sources): State<Arc<Sources>>) -> Json<Sessions> {
     Json(Sessions { sessions: views(&sources) })
 }
 
 /// Ends a Session.
-#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "sessions",
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "sessions", operation_id = "end_session",
     params(("id" = String, Path, description = "its id in the list")),
     responses(
         (status = 204, description = "it ends now"),

@@ -78,7 +78,7 @@ impl Broadcast {
 /// Server-sent events: `snapshot` once a second, `event` for each line of the log of level info and above.
 ///
 /// An `event` has its id; with `Last-Event-ID` those that were missed come first, as far as they are kept.
-#[utoipa::path(get, path = "/api/v1/stream", tag = "events",
+#[utoipa::path(get, path = "/api/v1/stream", tag = "events", operation_id = "follow",
     params(("Last-Event-ID" = Option<u64>, Header, description = "the id of the last event that came")),
     responses(
         (status = 200, description = "without an end", body = String, content_type = "text/event-stream"),
