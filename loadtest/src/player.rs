@@ -1,7 +1,7 @@
 //! A player without a screen: what is buffered, what would be shown when, and when it would stand still.
 //!
 //! It plays at its own pace from where it started, like a set-top box: it does not speed up to catch up, and after a
-//! stall it goes on where it stopped. Over a hole it jumps. Time is an argument.
+//! stall it fills its buffer and goes on where it stopped. Over a hole it jumps. Time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -68,6 +68,8 @@ pub struct Player {
     /// From the pictures' sending to their showing, in microseconds, since they were last taken.
     latencies: Vec<u64>,
     experience: Experience,
+    /// Seconds that must be there before it goes on after a stall.
+    refill: f64,
     /// Ties the wall's clock to ours.
     origin: (Instant, Utc),
 }
@@ -81,8 +83,14 @@ impl Player {
             stamps: VecDeque::new(),
             latencies: Vec::new(),
             experience: Experience::default(),
+            refill: 0.0,
             origin: (now, utc),
         }
+    }
+
+    /// After a stall it goes on once so many seconds are there.
+    pub fn refill(&mut self, seconds: f64) {
+        self.refill = seconds;
     }
 
     /// A track is to start here. The player starts at the latest of all tracks.
@@ -175,7 +183,9 @@ impl Player {
             _ => self.next_after(at),
         };
         let Some(next) = next else { return };
+        let refilled = self.playable(next).is_some_and(|end| end + HOLE_MIN >= next + self.refill);
         match self.state {
+            State::Stalled { .. } if !refilled => return,
             State::Stalled { since, .. } => {
                 count_stall(&mut self.experience, now.saturating_duration_since(since));
             }
@@ -295,6 +305,18 @@ mod tests {
         assert_eq!((experience.stalls, experience.stalled), (1, 500 * MS));
         player.advance(now + 2400 * MS);
         assert_eq!(player.take_latencies(), [0, 500_000]);
+    }
+
+    #[test]
+    fn after_a_stall_it_fills_its_buffer_before_it_goes_on() {
+        let (mut player, now) = player(1);
+        player.refill(0.4);
+        for (n, came) in [(0_u32, 0), (1, 500), (2, 700), (3, 900)] {
+            let start = 1000.0 + f64::from(n) * 0.2;
+            player.append(0, media(start, start + 0.2), now + came * MS);
+        }
+        let experience = player.experience(now + 900 * MS);
+        assert_eq!((experience.stalls, experience.stalled), (1, 500 * MS));
     }
 
     #[test]

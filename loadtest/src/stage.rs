@@ -88,6 +88,11 @@ impl Stage {
         player.append(place.track, Media { start, end, stamps, discontinuity }, Instant::now());
     }
 
+    /// After a stall the player goes on once so much is there.
+    pub(crate) fn refill(&self, length: Duration) {
+        self.player().refill(length.as_secs_f64());
+    }
+
     /// A track leaves out media on purpose.
     pub(crate) fn skip(&self, track: usize) {
         self.player().skip(track);

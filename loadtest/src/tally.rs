@@ -84,7 +84,8 @@ impl Counts {
     /// Takes over what a ledger found.
     pub fn set_ledger(&mut self, found: clock::Counts) {
         self.packets = found.packets;
-        self.packets_lost = found.lost;
+        // A stream without marks is known by its continuity counters alone: each jump is a packet at least.
+        self.packets_lost = if found.marks > 0 { found.lost } else { found.continuity };
         self.packets_surplus = found.surplus;
         self.stretches_altered = found.altered + found.disordered + found.foreign;
         self.continuity_errors = found.continuity;

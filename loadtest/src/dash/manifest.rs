@@ -19,6 +19,15 @@ pub enum Error {
     TooLarge,
 }
 
+impl Manifest {
+    /// When the Period at this place ends, since the epoch, where that is known (5.3.2.1).
+    pub fn end_of(&self, at: usize) -> Option<Duration> {
+        let told = self.periods.get(at).and_then(|period| Some(period.start + period.duration?));
+        let next = self.periods.get(at + 1).map(|next| next.start);
+        told.into_iter().chain(next).min()
+    }
+}
+
 /// A live Manifest.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Manifest {
@@ -50,6 +59,8 @@ pub struct Period {
     pub id: String,
     /// Since the epoch.
     pub start: Duration,
+    /// How long it is, where that is known.
+    pub duration: Option<Duration>,
     /// What a viewer plays: pictures first.
     pub tracks: Vec<Track>,
 }
@@ -153,7 +164,9 @@ fn read_period(period: Node<'_, '_>, above: String) -> Result<Period, Error> {
         tracks.push(read_track(template, representation, is_video, &above)?);
     }
     tracks.sort_by_key(|track| !track.is_video);
-    Ok(Period { id: period.attribute("id").unwrap_or_default().to_owned(), start, tracks })
+    let (id, duration) =
+        (period.attribute("id").unwrap_or_default().to_owned(), duration_of(period, "duration"));
+    Ok(Period { id, start, duration, tracks })
 }
 
 fn read_track(

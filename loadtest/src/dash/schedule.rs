@@ -30,16 +30,18 @@ pub struct Fetch {
 impl Fetch {
     /// Whether its Period is over before it begins, by a Manifest that is newer than the one it is from.
     pub fn is_beyond(&self, manifest: &Manifest) -> bool {
-        manifest.periods.iter().any(|period| period.start > self.period_starts && period.start <= self.starts)
+        let at = manifest.periods.iter().position(|period| period.start == self.period_starts);
+        at.and_then(|at| manifest.end_of(at)).is_some_and(|end| end <= self.starts)
     }
 }
 
-/// What was fetched last: the Period, and in it the number or time after it.
+/// What was fetched last: the Period, and the time after it in ticks since the Period's start. A Manifest may go over
+/// from numbers to a list, and back.
 #[derive(Debug, Clone, PartialEq)]
 struct Cursor {
     period: String,
     start: Duration,
-    next: u64,
+    at: u64,
 }
 
 /// The schedule of one track.
@@ -70,46 +72,41 @@ impl Schedule {
             let fetch = self.first(manifest, now, delay).filter(|_| later)?;
             return Some(Fetch { skipped: true, ..fetch });
         };
-        let end = manifest.periods.get(at + 1).map(|period| period.start);
-        if let Some(fetch) = self.in_period(manifest, at, cursor.next, end) {
+        if let Some(fetch) = self.in_period(manifest, at, cursor.at) {
             return Some(fetch);
         }
-        let (next, track) = (manifest.periods.get(at + 1)?, self.track(manifest.periods.get(at + 1)?)?);
-        let first = match &track.segments {
-            Segments::Even(_) => track.first,
-            Segments::Listed(listed) => listed.first()?.0,
+        let next = manifest.periods.get(at + 1)?;
+        let track = self.track(next)?;
+        let from = match &track.segments {
+            Segments::Even(_) => 0,
+            Segments::Listed(listed) => listed.first()?.0.saturating_sub(track.offset),
         };
-        self.cursor = Some(Cursor { period: next.id.clone(), start: next.start, next: first });
-        let end = manifest.periods.get(at + 2).map(|period| period.start);
-        let fetch = self.in_period(manifest, at + 1, first, end)?;
+        let fetch = self.in_period(manifest, at + 1, from)?;
         Some(Fetch { period: true, ..fetch })
     }
 
-    /// The first Segment that starts at or after `from` in a Period that ends at `end`.
-    fn in_period(
-        &mut self,
-        manifest: &Manifest,
-        at: usize,
-        from: u64,
-        end: Option<Duration>,
-    ) -> Option<Fetch> {
-        let period = manifest.periods.get(at)?;
+    /// The first Segment that starts at `from` or after it, in ticks since the Period's start.
+    fn in_period(&mut self, manifest: &Manifest, at: usize, from: u64) -> Option<Fetch> {
+        let (period, end) = (manifest.periods.get(at)?, manifest.end_of(at));
         let track = self.track(period)?;
         match &track.segments {
             Segments::Even(length) => {
-                let starts = ticks(track, from.saturating_sub(track.first) * length) + period.start;
-                if end.is_some_and(|end| starts >= end) {
+                let index = (from + length / 2) / length;
+                if end.is_some_and(|end| period.start + ticks(track, index * length) >= end) {
                     return None;
                 }
-                self.advance(period, from + 1);
-                Some(even(manifest, period, track, from, *length))
+                self.advance(period, (index + 1) * length);
+                Some(even(manifest, period, track, track.first + index, *length))
             }
             Segments::Listed(listed) => {
-                let index = listed.partition_point(|(start, _)| *start < from);
+                // A Segment may start a little off the grid of its number.
+                let late = |(start, length): &(u64, u64)| start + length / 2 < track.offset + from;
+                let index = listed.partition_point(late);
                 let &(start, length) = listed.get(index)?;
-                self.advance(period, start + length);
+                let elapsed = start.saturating_sub(track.offset);
+                self.advance(period, elapsed + length);
                 let number = track.first + index as u64;
-                let skipped = index == 0 && start > from + length / 2 && listed.len() > 1;
+                let skipped = index == 0 && elapsed > from + length / 2 && listed.len() > 1;
                 Some(Fetch { skipped, ..listed_at(manifest, period, track, number, start, length) })
             }
         }
@@ -124,22 +121,22 @@ impl Schedule {
         let into = wanted.saturating_sub(period.start);
         match &track.segments {
             Segments::Even(length) => {
-                let number = (into.as_secs_f64() * track.timescale as f64) as u64 / length + track.first;
-                self.advance(period, number + 1);
-                Some(even(manifest, period, track, number, *length))
+                let index = (into.as_secs_f64() * track.timescale as f64) as u64 / length;
+                self.advance(period, (index + 1) * length);
+                Some(even(manifest, period, track, track.first + index, *length))
             }
             Segments::Listed(listed) => {
                 let at = track.offset + (into.as_secs_f64() * track.timescale as f64) as u64;
                 let index = listed.partition_point(|(start, _)| *start <= at).saturating_sub(1);
                 let &(start, length) = listed.get(index)?;
-                self.advance(period, start + length);
+                self.advance(period, start.saturating_sub(track.offset) + length);
                 Some(listed_at(manifest, period, track, track.first + index as u64, start, length))
             }
         }
     }
 
-    fn advance(&mut self, period: &Period, next: u64) {
-        self.cursor = Some(Cursor { period: period.id.clone(), start: period.start, next });
+    fn advance(&mut self, period: &Period, at: u64) {
+        self.cursor = Some(Cursor { period: period.id.clone(), start: period.start, at });
     }
 
     fn track<'a>(&self, period: &'a Period) -> Option<&'a Track> {

@@ -25,6 +25,7 @@ pub async fn watch(visitor: Visitor, channel: &str, stop: CancellationToken) {
     let clock = Clock::read(&visitor, &path, &manifest).await;
     let kinds: Vec<bool> = newest(&manifest).iter().map(|track| track.is_video).collect();
     let stage = Stage::new(kinds.len(), visitor.record.clone(), asked);
+    stage.refill(manifest.delay / 3);
     // Where all tracks are to start: so far behind the live edge.
     let begin = clock.now().since(manifest.epoch).saturating_sub(manifest.delay).as_secs_f64();
     let (sender, receiver) = watch::channel(Arc::new(manifest));

@@ -17,6 +17,7 @@ fn manifest(periods: &[(u64, Segments)]) -> Manifest {
     let period = |(start, segments): &(u64, Segments)| Period {
         id: start.to_string(),
         start: Duration::from_secs(*start),
+        duration: None,
         tracks: vec![track(segments.clone())],
     };
     Manifest { periods: periods.iter().map(period).collect(), ..Manifest::default() }
@@ -71,6 +72,28 @@ fn listed_segments_are_taken_once_each_as_they_are_listed() {
     assert_eq!(taken(&mut schedule, &listed(20..21)).len(), 1);
     let late = taken(&mut schedule, &listed(30..32));
     assert_eq!(late.iter().map(|(_, skipped)| *skipped).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn a_manifest_that_goes_over_from_numbers_to_a_list_is_gone_on_with() {
+    let mut schedule = Schedule::new(true);
+    let numbers = manifest(&[(100, Segments::Even(20))]);
+    assert!(schedule.next(&numbers, seconds(107.0), DELAY).is_some_and(|fetch| fetch.uri == "2-40.m4s"));
+    // Cut at random access points: a little off the grid.
+    let list = manifest(&[(100, Segments::Listed(vec![(3, 20), (23, 18), (41, 20), (61, 9)]))]);
+    assert!(schedule.next(&list, seconds(107.0), DELAY).is_some_and(|fetch| fetch.uri == "3-61.m4s"));
+    assert_eq!(schedule.next(&list, seconds(107.0), DELAY), None);
+    assert!(schedule.next(&numbers, seconds(107.0), DELAY).is_some_and(|fetch| fetch.uri == "4-80.m4s"));
+}
+
+#[test]
+fn a_period_that_ended_has_nothing_more_to_fetch() {
+    let mut ended = manifest(&[(100, Segments::Even(20))]);
+    let mut schedule = Schedule::new(true);
+    let beyond = schedule.next(&ended, seconds(107.0), DELAY).expect("a Segment");
+    ended.periods[0].duration = Some(Duration::from_millis(3900));
+    assert!(beyond.is_beyond(&ended));
+    assert_eq!(schedule.next(&ended, seconds(107.0), DELAY), None);
 }
 
 #[test]
