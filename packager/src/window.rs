@@ -295,11 +295,15 @@ impl Rendition {
 
     /// How far apart key frames are, in ticks of the Track, as far as the newest Segments tell.
     pub(crate) fn key_interval(&self) -> Option<i64> {
-        let last = self.segments.iter().rev().find(|segment| !segment.gap)?;
-        let starts = last.parts.iter().filter(|part| part.independent).map(|part| part.start);
-        let mut starts: Vec<i64> = starts.collect();
-        starts.push(last.start + last.ticks as i64);
-        starts.windows(2).map(|pair| pair[1] - pair[0]).max()
+        // Of several: the last one may have been cut off.
+        let newest = self.segments.iter().rev().filter(|segment| !segment.gap).take(3);
+        let intervals = newest.flat_map(|segment| {
+            let keys = segment.parts.iter().filter(|part| part.independent).map(|part| part.start);
+            let mut keys: Vec<i64> = keys.collect();
+            keys.push(segment.start + segment.ticks as i64);
+            keys.windows(2).map(|pair| pair[1] - pair[0]).max()
+        });
+        intervals.max()
     }
 
     fn remove(&self, gone: &Segment, change: &mut Change) {
