@@ -89,7 +89,7 @@ impl Reel {
         Rate(u64::try_from(bits / u128::from(self.length.max(1))).unwrap_or(u64::MAX))
     }
 
-    /// Pictures of a loop that carry a stamp. None: they are of a codec that stamps are not made for.
+    /// Pictures of a loop that carry a stamp; 0 where they are of a codec that stamps are not made for.
     pub fn pictures(&self) -> usize {
         self.pictures
     }
