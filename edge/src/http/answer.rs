@@ -1,10 +1,13 @@
 //! The answers of the edge: heads, and how long a cache may keep what.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use flambeau_config::Denied;
+use flambeau_media::Utc;
+use flambeau_media::archive::{Excerpt, Stored};
 use flambeau_media::channel::{Object, Playlist};
 use http::header::{
     ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
@@ -49,19 +52,54 @@ impl Audience {
     }
 }
 
+/// What there is to send, but for its bytes.
+#[derive(Debug)]
+pub(super) struct Representation {
+    /// Its strong entity tag, quotes included.
+    pub(super) etag: String,
+    pub(super) len: usize,
+    pub(super) content_type: &'static str,
+    keep: HeaderValue,
+}
+
 /// An object, or what the request's conditions select of it.
 pub(super) fn object(method: &Method, fields: &HeaderMap, object: &Object, audience: Audience) -> Response {
-    let etag = format!("\"{:x}-{:x}\"", object.created.0, object.len);
-    let selection = select(method, fields, &etag, object.len);
-    let range = match &selection {
-        Selection::Stretch(range) => range.clone(),
-        _ => 0..object.len,
+    let of = Representation {
+        etag: etag_of_object(object.created, object.len),
+        len: object.len,
+        content_type: object.content_type,
+        keep: audience.keep_object(),
     };
-    let mut response = match selection {
-        Selection::Whole => Response::new(Body::new(Pieces::of(object.pieces.clone(), range))),
-        Selection::Stretch(_) => {
-            let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, object.len);
-            let mut response = Response::new(Body::new(Pieces::of(object.pieces.clone(), range)));
+    represent(method, fields, of, |range| Body::new(Pieces::of(object.pieces.clone(), range)))
+}
+
+/// An object that is on disk, as if it were in memory.
+pub(super) fn of_stored(stored: &Stored, audience: Audience) -> Representation {
+    Representation {
+        etag: etag_of_object(stored.created, stored.len),
+        len: stored.len,
+        content_type: stored.content_type,
+        keep: audience.keep_with(stored.keep, ", immutable".into()),
+    }
+}
+
+fn etag_of_object(created: Utc, len: usize) -> String {
+    format!("\"{:x}-{len:x}\"", created.0)
+}
+
+/// What the request's conditions select; `body` is asked for its bytes.
+pub(super) fn represent(
+    method: &Method,
+    fields: &HeaderMap,
+    of: Representation,
+    body: impl FnOnce(Range<usize>) -> Body,
+) -> Response {
+    let selection = select(method, fields, &of.etag, of.len);
+    let mut response = match selection.clone() {
+        Selection::Whole => Response::new(body(0..of.len)),
+        Selection::Stretch(range) => {
+            let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, of.len);
+            let mut response = Response::new(body(range));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut response, CONTENT_RANGE, content_range);
             response
@@ -69,21 +107,21 @@ pub(super) fn object(method: &Method, fields: &HeaderMap, object: &Object, audie
         Selection::Unsatisfiable => {
             let mut response = sentence(
                 StatusCode::RANGE_NOT_SATISFIABLE,
-                format!("The object has {} bytes, and none of those asked for.", object.len),
+                format!("The object has {} bytes, and none of those asked for.", of.len),
             );
-            set(&mut response, CONTENT_RANGE, format!("bytes */{}", object.len));
+            set(&mut response, CONTENT_RANGE, format!("bytes */{}", of.len));
             return response;
         }
         Selection::PreconditionFailed => return precondition_failed(),
         Selection::NotModified => status_alone(StatusCode::NOT_MODIFIED),
     };
     let head = response.headers_mut();
-    head.insert(CACHE_CONTROL, audience.keep_object());
+    head.insert(CACHE_CONTROL, of.keep);
     head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if selection != Selection::NotModified {
-        head.insert(CONTENT_TYPE, HeaderValue::from_static(object.content_type));
+        head.insert(CONTENT_TYPE, HeaderValue::from_static(of.content_type));
     }
-    set(&mut response, ETAG, etag);
+    set(&mut response, ETAG, of.etag);
     response
 }
 
@@ -115,7 +153,21 @@ pub(super) fn playlist(
     asked: Asked,
     audience: Audience,
 ) -> Response {
-    let delta = playlist.delta.as_ref().filter(|_| asked.skip);
+    text(method, fields, playlist, asked.skip, playlist_keep(playlist, asked.addressed, audience))
+}
+
+/// A Playlist or Manifest of the past.
+pub(super) fn excerpt(
+    method: &Method,
+    fields: &HeaderMap,
+    excerpt: &Excerpt,
+    audience: Audience,
+) -> Response {
+    text(method, fields, &excerpt.playlist, false, audience.keep(excerpt.keep))
+}
+
+fn text(method: &Method, fields: &HeaderMap, playlist: &Playlist, skip: bool, keep: HeaderValue) -> Response {
+    let delta = playlist.delta.as_ref().filter(|_| skip);
     let text = delta.unwrap_or(&playlist.body);
     // Compressed by the first who asks, for all. What fits into a packet gains nothing.
     let zipped = (text.plain().len() >= GZIP_BYTES_MIN && prefers_gzip(fields)).then(|| text.gzip(gzip));
@@ -136,7 +188,7 @@ pub(super) fn playlist(
         }
     };
     let head = response.headers_mut();
-    head.insert(CACHE_CONTROL, playlist_keep(playlist, asked.addressed, audience));
+    head.insert(CACHE_CONTROL, keep);
     head.append(VARY, HeaderValue::from_static("Accept-Encoding"));
     if playlist.newest.is_some() && !playlist.silent {
         // The time since it was true, for a client that reckons how far behind it is (RFC 8216bis, "CDN Tune-in").

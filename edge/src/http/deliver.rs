@@ -22,6 +22,7 @@ use super::cors::Cors;
 use super::growth::Growth;
 use super::reload::{InVain, Waiting, Wanted, patience, wants_delta};
 use super::serve::requests::Peer;
+use super::start_over;
 use super::stats::{Event, Stats};
 use super::viewers::{Sighting, Viewers, Watching};
 
@@ -148,9 +149,12 @@ impl Edge {
 
     /// Whatever of the Channel the path names: what is there, what is being made, what comes next.
     async fn deliver(&self, admitted: Admitted<'_>, channel: Arc<Channel>) -> Response {
-        let Admitted { path, .. } = admitted;
+        let Admitted { request, path, audience } = admitted;
         if let Some(object) = channel.object(path) {
             return admitted.object(&object);
+        }
+        if let Some(response) = start_over::playlist(request, &channel, path, audience).await {
+            return response;
         }
         if let Some(changes) = channel.playlist(path) {
             return self.playlist(admitted, channel, changes).await;
@@ -167,6 +171,9 @@ impl Edge {
         // Once more: what was being made a moment ago may be whole by now.
         if let Some(object) = channel.object(path) {
             return admitted.object(&object);
+        }
+        if let Some(response) = start_over::object(request, &channel, path, audience).await {
+            return response;
         }
         let text = format!("The Channel {} has nothing of that name, or no longer.", channel.id());
         answer::not_found(text, expected(&channel, path), admitted.audience)

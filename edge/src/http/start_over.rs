@@ -3,9 +3,79 @@
 //! `?start=TIME` begins there and goes on with the Channel; `&end=TIME` ends it. A TIME is a point of UTC as RFC 3339
 //! writes it (`2026-11-22T16:00:00Z`), seconds since 1970, or seconds back from now (`-600`).
 
+mod body;
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::response::Response;
 use flambeau_media::Utc;
 use flambeau_media::archive::{Missing, Span};
+use flambeau_media::channel::Channel;
+use http::Method;
+use http::request::Parts;
 use percent_encoding::percent_decode_str;
+
+use super::answer::{self, Audience, Expected};
+use super::conditional::{Selection, select};
+use body::FromDisk;
+
+/// The Playlist or Manifest of the past that a request asks for; None: it asks for none.
+pub(super) async fn playlist(
+    request: &Parts,
+    channel: &Channel,
+    path: &str,
+    audience: Audience,
+) -> Option<Response> {
+    if !path.ends_with(".m3u8") && !path.ends_with(".mpd") {
+        return None;
+    }
+    let span = match span(request.uri.query()?, Utc::now()) {
+        Ok(span) => span?,
+        Err(reason) => return Some(answer::bad_request(format!("{reason}."))),
+    };
+    let excerpt = match channel.archive() {
+        Some(archive) => archive.excerpt(path, span).await,
+        None => Err(Missing::NothingKept),
+    };
+    Some(match excerpt {
+        Ok(excerpt) => answer::excerpt(&request.method, &request.headers, &excerpt, audience),
+        Err(Missing::Busy) => answer::unavailable(reason(Missing::Busy)),
+        Err(missing) => answer::not_found(reason(missing), Expected::Perhaps, audience),
+    })
+}
+
+/// The object of the past at `path`; None: there is none.
+pub(super) async fn object(
+    request: &Parts,
+    channel: &Channel,
+    path: &str,
+    audience: Audience,
+) -> Option<Response> {
+    let stored = channel.archive()?.object(path)?;
+    let (method, fields) = (&request.method, &request.headers);
+    let of = answer::of_stored(&stored, audience);
+    let range = match select(method, fields, &of.etag, of.len) {
+        Selection::Whole if method == Method::GET => Some(0..of.len),
+        Selection::Stretch(range) => Some(range),
+        _ => None,
+    };
+    // The first piece is read before the head is sent: what cannot be read is said so.
+    let first = match range {
+        Some(range) => match FromDisk::begin(stored.bytes.clone(), range).await {
+            Ok(body) => Some(body),
+            Err(error) => {
+                tracing::warn!(channel = %channel.id(), path, %error, "a Segment cannot be read from disk");
+                return Some(answer::unavailable("It cannot be read from disk at the moment."));
+            }
+        },
+        None => None,
+    };
+    let body = |range: Range<usize>| {
+        Body::new(first.unwrap_or_else(|| FromDisk::unread(stored.bytes.clone(), range)))
+    };
+    Some(answer::represent(method, fields, of, body))
+}
 
 /// Why a request's times are refused: the client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

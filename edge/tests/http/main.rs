@@ -3,5 +3,10 @@
 mod common;
 mod delivery;
 mod entitlement;
+mod growing;
+mod http2;
 mod limits;
 mod low_latency;
+mod texts;
+mod tls;
+mod viewers;

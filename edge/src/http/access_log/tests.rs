@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -21,7 +22,7 @@ fn request() -> Request<()> {
 }
 
 /// The text of the log once it has `lines` lines.
-fn written(path: &PathBuf, lines: usize) -> String {
+fn written(path: &Path, lines: usize) -> String {
     let began = Instant::now();
     loop {
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -33,8 +34,8 @@ fn written(path: &PathBuf, lines: usize) -> String {
     }
 }
 
-fn log(path: &PathBuf, format: LogFormat) -> AccessLog {
-    AccessLog::open(path.clone(), format, Arc::default()).expect("the temporary directory can be written")
+fn log(path: &Path, format: LogFormat) -> AccessLog {
+    AccessLog::open(path.to_owned(), format, Arc::default()).expect("the temporary directory can be written")
 }
 
 #[test]

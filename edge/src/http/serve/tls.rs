@@ -34,6 +34,8 @@ pub struct CertificateFiles {
 pub(super) struct Tls {
     config: Arc<ServerConfig>,
     shown: Arc<Shown>,
+    /// Of the files as they were before they were first read.
+    first: Stamp,
     stats: Arc<Stats>,
 }
 
@@ -64,6 +66,7 @@ pub enum TlsError {
 impl Tls {
     /// Shows the certificate that is in `files`.
     pub(super) fn new(files: CertificateFiles, stats: Arc<Stats>) -> Result<Self, TlsError> {
+        let first = Stamp::of(files.clone());
         let certificate = Certificate::load(&files.certificate, &files.key)?;
         report(&certificate, &files, &stats);
         let shown = Arc::new(Shown { certificate: RwLock::new(certificate), files: RwLock::new(files) });
@@ -72,7 +75,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(shown.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), shown, stats })
+        Ok(Self { config: Arc::new(config), shown, first, stats })
     }
 
     /// Shakes hands with a client.
@@ -100,8 +103,7 @@ impl Tls {
 
     /// Reads the files again whenever they have changed, and warns of the end. Dropping the future ends it.
     pub(super) async fn follow(&self) {
-        let mut seen = self.stamp().await;
-        let mut tried = seen.clone();
+        let (mut seen, mut tried) = (Some(self.first.clone()), Some(self.first.clone()));
         let mut warned = Instant::now();
         let mut ticks = interval(POLL);
         loop {

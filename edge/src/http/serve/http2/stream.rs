@@ -26,7 +26,7 @@ pub(super) async fn serve(
     limits: &Limits,
 ) {
     let shared = &requests.shared;
-    let request = request.map(|body| Body::new(Upload(body)));
+    let Some(request) = complete(request).await else { return };
     let is_head = request.method() == Method::HEAD;
     let place = shared.clients.open_stream(requests.peer.ip(), &shared.limits.now());
     let response = if place.is_err() {
@@ -55,6 +55,21 @@ pub(super) async fn serve(
             }
         }
     }
+}
+
+/// The request with its body, of which the first data is there already where it comes soon: what is malformed is found
+/// out before it is answered (RFC 9113 8.1.1). None: it is, and the stream has been reset.
+async fn complete(request: Request<RecvStream>) -> Option<Request<Body>> {
+    let (head, mut body) = request.into_parts();
+    if body.is_end_stream() {
+        return Some(Request::from_parts(head, Body::empty()));
+    }
+    let first = match timeout(FIRST_DATA, std::future::poll_fn(|cx| body.poll_data(cx))).await {
+        Ok(Some(Ok(data))) => Some(data),
+        Ok(Some(Err(_))) => return None,
+        Ok(None) | Err(_) => None,
+    };
+    Some(Request::from_parts(head, Body::new(Upload { first, rest: body })))
 }
 
 /// The head, with what every response has.
@@ -131,7 +146,10 @@ async fn room(stream: &mut SendStream<Bytes>, wanted: usize, patience: Duration)
 }
 
 /// What a client sends along.
-struct Upload(RecvStream);
+struct Upload {
+    first: Option<Bytes>,
+    rest: RecvStream,
+}
 
 impl http_body::Body for Upload {
     type Data = Bytes;
@@ -141,17 +159,22 @@ impl http_body::Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        let data = std::task::ready!(self.0.poll_data(cx));
+        let data = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => std::task::ready!(self.rest.poll_data(cx)),
+        };
         if let Some(Ok(data)) = &data {
-            self.0.flow_control().release_capacity(data.len())?;
+            self.rest.flow_control().release_capacity(data.len())?;
         }
         Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }
 
+/// How long a request's body may be in coming before it is answered without. Only who sends one waits.
+const FIRST_DATA: Duration = Duration::from_millis(50);
 /// What one stream takes of the connection's window at a time, so that the streams take turns.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
