@@ -5,11 +5,13 @@
 //! | `/CHANNEL/index.m3u8` | the Channel's multivariant Playlist |
 //! | `/CHANNEL/manifest.mpd` | its DASH Manifest |
 //! | `/CHANNEL/…` | whatever else of the Channel those name |
+//! | `/CHANNEL/…?start=TIME`, `&end=TIME` | its Playlists and Manifest from there on |
 //! | `/time` | the node's clock as xs:dateTime (DASH `urn:mpeg:dash:utc:http-iso:2014`) |
 //! | `/` | a page that says so |
 //!
-//! A path is a key of the Channel's map and nothing else: there is no file behind it. Nothing is rendered,
-//! copied or buffered for a viewer; a response is a head and a few shared pieces of bytes.
+//! A path is a key of the Channel's map, or of the index of its past, and nothing else: no path of a file is made of
+//! it. Nothing is rendered, copied or buffered for a viewer; a response is a head and a few shared pieces of bytes, or
+//! one piece at a time from disk.
 
 mod access_log;
 mod answer;
@@ -21,6 +23,7 @@ mod encoding;
 mod growth;
 mod reload;
 pub mod serve;
+mod start_over;
 mod stats;
 mod viewers;
 

@@ -7,6 +7,7 @@ mod growing;
 mod http2;
 mod limits;
 mod low_latency;
+mod start_over;
 mod texts;
 mod tls;
 mod viewers;
