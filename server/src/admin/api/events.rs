@@ -24,7 +24,7 @@ pub(super) struct Events {
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Those after the one of this id; without it, the newest.
-    #[param(nullable = false)]
+    #[param(nullable = false, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
     /// At most so many; without it, 100.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
@@ -46,6 +46,13 @@ pub(super) async fn list(
         let detail = format!("a limit is from 1 to {EVENTS_MAX}");
         return Err(Refused::new(axum::http::StatusCode::BAD_REQUEST, detail));
     }
+    if which.after.is_some_and(|after| after > ID_MAX) {
+        let detail = format!("an id is at most {ID_MAX}");
+        return Err(Refused::new(axum::http::StatusCode::BAD_REQUEST, detail));
+    }
     let events = sources.events.after(which.after, limit);
     Ok(Json(Events { events: events.iter().map(|event| Event::clone(event)).collect() }))
 }
+
+/// What JavaScript can still count.
+const ID_MAX: u64 = (1 << 53) - 1;
