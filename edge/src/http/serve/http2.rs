@@ -84,7 +84,11 @@ async fn streams(
                 if ending {
                     return Ok(());
                 }
-                shared.stats.count(if used { Event::IdleTimeout } else { Event::HeaderTimeout });
+                if used {
+                    shared.stats.count(Event::IdleTimeout);
+                } else if exchange.is_first_to_be_late() {
+                    shared.stats.count(Event::HeaderTimeout);
+                }
                 ending = true;
                 connection.graceful_shutdown();
                 unused.as_mut().reset(Instant::now() + FAREWELL);

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub(super) struct Exchange {
     reader: AtomicWaker,
     /// The client asks for work without end, and is no longer read from.
     pub(super) flooded: Notify,
+    late: AtomicBool,
 }
 
 impl Exchange {
@@ -34,6 +35,11 @@ impl Exchange {
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.ends.fetch_add(1, Relaxed);
         Answering(self.clone())
+    }
+
+    /// The client took too long over the head of a request: true the first time, so that it counts once.
+    pub(super) fn is_first_to_be_late(&self) -> bool {
+        !self.late.swap(true, Relaxed)
     }
 
     fn count(&self) -> u32 {
@@ -212,7 +218,10 @@ impl Socket {
 
     fn is_late(&mut self) -> Poll<io::Result<()>> {
         self.head_late = true;
-        self.stats.count(Event::HeaderTimeout);
+        self.over = true;
+        if self.exchange.is_first_to_be_late() {
+            self.stats.count(Event::HeaderTimeout);
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
