@@ -17,6 +17,7 @@ import { offAirPlays } from './cases/offair.js';
 import { playlistsParse } from './cases/playlists.js';
 import { venueReturns } from './cases/resume.js';
 import { steady } from './cases/steady.js';
+import { gapsParse, tagsParse } from './cases/tags.js';
 import { toolsRead } from './cases/tools.js';
 import { Browser } from './harness/browser.js';
 import { killAll } from './harness/process.js';
@@ -70,6 +71,7 @@ async function ordinary(context) {
     await server.established(feed);
     await steady(context);
     await playlistsParse(context);
+    await tagsParse(context);
     await toolsRead(context);
     await encoderReturns({ ...context, venue });
   } finally {
@@ -85,7 +87,7 @@ async function lowLatency(context) {
     await server.established(feed);
     await warmStarts(context);
     await glassToGlass(context);
-    await venueReturns({ ...context, venue });
+    if (await venueReturns({ ...context, venue })) await gapsParse(context);
   } finally {
     await venue.stop();
   }
