@@ -200,7 +200,7 @@ async fn a_thousand_waiters_are_answered_by_one_part() {
     advance(&node.channel, 101, 3);
     let playlist = node.channel.playlist("v/index.m3u8").expect("there").borrow().clone();
     for client in &mut clients {
-        assert_eq!(client.answer(false).await.body, playlist.body.plain());
+        assert_eq!(client.answer(false).await.body, *playlist.body.plain());
     }
     assert_eq!((node.stats().blocked_served, node.stats().blocked), (1000, 0));
 }
