@@ -188,6 +188,8 @@ impl Node {
             Some(packager) => Arc::new(move || packager.stats()),
             None => Arc::new(Vec::new),
         };
+        let past = packager.clone();
+        let past: metrics::ArchiveStats = Arc::new(move || past.as_ref()?.archive());
         let readiness = Readiness::default();
         let sources = admin::Sources {
             live: live.clone(),
@@ -204,7 +206,7 @@ impl Node {
                 &ports,
                 (venues.clone(), pulls.clone()),
                 http_stats,
-                counts.clone(),
+                (counts.clone(), past),
             ),
             directory,
             venues,
@@ -267,13 +269,14 @@ fn registry(
     ports: &[(&'static str, ListenerStats)],
     (venues, pulls): (Option<ingest::srt::Venues>, Option<edge::srt::Pulls>),
     http_stats: Vec<(&'static str, Arc<edge::http::Stats>)>,
-    packager: metrics::PackagerStats,
+    (packager, past): (metrics::PackagerStats, metrics::ArchiveStats),
 ) -> Registry {
     let mut registry = Registry::new();
     registry.add(Box::new(metrics::Feeds(directory.clone())));
     registry.add(Box::new(metrics::SrtPorts(ports.to_vec())));
     registry.add(Box::new(metrics::SrtSessions { venues, pulls }));
     registry.add(Box::new(metrics::Channels { directory: directory.clone(), packager }));
+    registry.add(Box::new(metrics::Archive(past)));
     registry.add(Box::new(metrics::Http(http_stats)));
     registry
 }

@@ -21,6 +21,9 @@ const KEPT_MAX: usize = 64;
 /// Renderings of a Channel made at a time: hours of Segments take some milliseconds.
 const MADE_AT_A_TIME: usize = 2;
 
+/// A Track has come to the end of a Span when it is this near: Tracks do not end together.
+const TOLERANCE: Duration = Duration::from_millis(500);
+
 /// A Span whose end has passed by this much is over, whether or not something came at its end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -201,7 +204,7 @@ fn wanted(past: &Past, path: &str, span: Span) -> Result<Wanted, Missing> {
         let (Some(a), Some(b)) = (within.clone().next(), within.last()) else { continue };
         first.push(a.sequence);
         last.push(b.sequence);
-        ended &= passed || span.end <= newest;
+        ended &= passed || span.end <= newest.map(|newest| newest.plus(TOLERANCE));
         version += timeline.version();
     }
     if first.is_empty() {

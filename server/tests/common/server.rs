@@ -77,6 +77,11 @@ impl Server {
     pub(crate) async fn restart(&mut self, scratch: &Scratch) {
         self.tool.signal("TERM");
         self.tool.ended(seconds(20)).await;
+        self.start_again(scratch).await;
+    }
+
+    /// Starts it by the same file, once it has ended.
+    pub(crate) async fn start_again(&mut self, scratch: &Scratch) {
         self.tool = Self::run(scratch, &self.file);
         self.ready().await;
     }
