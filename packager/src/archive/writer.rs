@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -12,6 +13,9 @@ use super::past::Past;
 
 /// Segments that wait for the disk. Memory holds them anyway, as long as players may seek there.
 const QUEUE_MAX: usize = 64;
+
+/// So long without a failure, and it is over.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// A Segment to be written.
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub(super) fn start(past: &Past) -> JoinHandle<()> {
 }
 
 async fn empty(past: Past, mut queue: mpsc::Receiver<Job>) {
-    // Segments left out since the last that was written.
-    let mut failures: u64 = 0;
+    // The newest failure of those that were told of. A disk with room for the small ones alone must not fill the log.
+    let mut failed: Option<Instant> = None;
     while let Some(job) = queue.recv().await {
         let writing = past.clone();
         let written = tokio::task::spawn_blocking(move || writing.write(&job)).await;
@@ -38,20 +42,19 @@ async fn empty(past: Past, mut queue: mpsc::Receiver<Job>) {
         match written.map_err(std::io::Error::other).flatten() {
             Ok(()) => {
                 counts.written.fetch_add(1, Relaxed);
-                if std::mem::take(&mut failures) > 0 {
-                    tracing::info!(channel = %past.channel(), "the archive is written again");
+                if failed.take_if(|failed| failed.elapsed() >= QUIET).is_some() {
+                    tracing::info!(channel = %past.channel(), "the archive has been written again for a minute");
                 }
             }
             Err(error) => {
                 counts.write_failures.fetch_add(1, Relaxed);
-                if failures == 0 {
+                if failed.replace(Instant::now()).is_none() {
                     tracing::error!(
                         channel = %past.channel(), %error,
                         "the archive cannot be written: Segments are left out until it can; live goes on. \
                          Is the disk full?"
                     );
                 }
-                failures += 1;
             }
         }
     }
