@@ -41,7 +41,7 @@ pub(super) fn manifest(renditions: &[Items], target: Duration, ended: bool) -> S
         presentation_delay: target * 3,
         min_buffer: target,
         segment_duration_max: target,
-        time_url: Some("../time".into()),
+        time_url: (!ended).then(|| "../time".into()),
         on_demand: ended,
         periods: periods.into_values().collect(),
         ..mpd::Manifest::default()

@@ -106,11 +106,13 @@ impl Media<'_> {
         writeln!(f, "#EXTM3U\n#EXT-X-VERSION:{version}")?;
         // 4.4.3.1: each EXTINF, rounded to the nearest integer, is at most this.
         writeln!(f, "#EXT-X-TARGETDURATION:{}", rounded_seconds(self.target_duration).max(1))?;
-        self.control(f)?;
         if self.excerpt {
+            // No EXT-X-SERVER-CONTROL: HOLD-BACK is what it is without, and there are players that look for Parts with it.
             // 4.4.3.5: what has ended is never to change. What grows may lose its oldest Segments, so it is no EVENT.
             f.push_str(if self.ended { "#EXT-X-PLAYLIST-TYPE:VOD\n" } else { "" });
             f.push_str("#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n");
+        } else {
+            self.control(f)?;
         }
         writeln!(f, "#EXT-X-MEDIA-SEQUENCE:{}", self.sequence)?;
         if self.discontinuity_sequence > 0 {

@@ -220,7 +220,7 @@ fn an_excerpt_starts_with_its_first_segment_and_is_whole_once_it_has_ended() {
     let text = growing.render();
     assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n"), "{text}");
     assert!(text.contains("\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"), "{text}");
-    assert!(!text.contains("PLAYLIST-TYPE") && !text.contains("CAN-BLOCK-RELOAD"), "{text}");
+    assert!(!text.contains("PLAYLIST-TYPE") && !text.contains("SERVER-CONTROL"), "{text}");
     assert_eq!(text.matches("#EXT-X-GAP\n").count(), 1, "{text}");
     let text = Media { ended: true, ..growing }.render();
     assert!(text.contains("\n#EXT-X-PLAYLIST-TYPE:VOD\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
