@@ -235,6 +235,7 @@ const EFFECTS: &[(&[&str], Effect)] = &[
             "packager.segment",
             "packager.window",
             "packager.memory_max",
+            "packager.low_latency_dash",
             "channels.part",
             "channels.segment",
             "channels.window",

@@ -43,6 +43,8 @@ pub struct Timing {
     pub window: Duration,
     /// Most bytes of media held in memory: the window ends where they do.
     pub memory_max: usize,
+    /// The Manifest names Segments by number where it can.
+    pub low_latency_dash: bool,
 }
 
 /// Totals by Channel, shared with the tasks that count.

@@ -72,7 +72,7 @@ impl Shelf {
             terms,
             memory_max: timing.memory_max,
             renditions: BTreeMap::new(),
-            stretches: Stretches::new(ticks_of(timing.segment).max(1)),
+            stretches: Stretches::new(ticks_of(timing.segment).max(1), timing.low_latency_dash),
             cues: Cues::default(),
             carrier: None,
             layout: BTreeSet::new(),

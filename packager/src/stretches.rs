@@ -66,13 +66,14 @@ pub(crate) struct Stretches {
 }
 
 impl Stretches {
-    pub(crate) fn new(nominal: i64) -> Self {
+    /// `nominal`: length of a Segment as configured, in 90 kHz ticks. `by_number`: where the encoder allows it.
+    pub(crate) fn new(nominal: i64, by_number: bool) -> Self {
         Self {
             nominal,
             all: VecDeque::new(),
             last: None,
             pace: None,
-            irregular: false,
+            irregular: !by_number,
             stubs: 0,
             guessed: false,
         }

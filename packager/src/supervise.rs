@@ -324,6 +324,7 @@ fn timing_of(config: &Config, plan: &ChannelConfig) -> Timing {
         segment: plan.segment.unwrap_or(defaults.segment),
         window: plan.window.unwrap_or(defaults.window),
         memory_max: defaults.memory_max,
+        low_latency_dash: defaults.low_latency_dash,
     }
 }
 

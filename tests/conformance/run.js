@@ -53,7 +53,7 @@ process.exitCode = report.close(join(DIRECTORY, 'results.json'), 'conformance') 
 
 /** Runs `cases` against a server with these keys of `[edge.http]` and a venue. */
 async function against(http, cases) {
-  const server = await Flambeau.start([FEED], http);
+  const server = await Flambeau.start([FEED], { http });
   const venue = new ClockEncoder(server.publish(FEED));
   try {
     await cases(server);

@@ -64,6 +64,7 @@ impl Rig {
             segment: Duration::from_secs(2),
             window: Duration::from_secs(20),
             memory_max: 1 << 30,
+            low_latency_dash: true,
         };
         let channel = "athletics".parse().expect("an id");
         let mut rig = Self {
