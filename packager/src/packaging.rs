@@ -38,6 +38,10 @@ const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The source is given up for a Segment's length when it has been silent for this long on top.
 const AWAY_AFTER: Duration = Duration::from_millis(800);
+/// Gaps (RFC 8216bis 4.4.4.7) are listed while the source is away. Not yet: at the end of a Playlist Shaka 5.2 throws on
+/// one, and hls.js 1.7 waits for ever for pictures of the discontinuity that it belongs to. They have to belong to the
+/// discontinuity before, and to be listed together with what follows them.
+const GAPS_WHILE_AWAY: bool = false;
 /// A splice further from now than this is of no use to a player.
 const SPLICE_DISTANCE_MAX: Duration = Duration::from_secs(3600);
 /// `stream_type` of splice information (ANSI/SCTE 35, 8.1).
@@ -178,7 +182,8 @@ impl Packaging {
     /// The Feed has been silent for so long. Each Segment's length that passes is listed as a gap.
     pub(crate) fn silence(&mut self, length: Duration) -> Option<Change> {
         let now = self.now.plus(length);
-        while let Some(end) = self.shelf.newest_end()
+        while GAPS_WHILE_AWAY
+            && let Some(end) = self.shelf.newest_end()
             && now.since(end) >= self.timing.segment + AWAY_AFTER
             && self.pass(end)
         {}
