@@ -1,11 +1,12 @@
 //! Errors as `application/problem+json` (RFC 9457), those of axum's own extractors too.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::configure::{Drop, Fault};
@@ -87,10 +88,20 @@ impl From<JsonRejection> for Refused {
     }
 }
 
-/// A body of JSON.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Refused))]
+/// A body of JSON: an object, as each of the schema's is.
 pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        // A struct would be read from an array as well.
+        let axum::Json(members) =
+            axum::Json::<serde_json::Map<String, serde_json::Value>>::from_request(request, state).await?;
+        let body = serde_json::from_value(serde_json::Value::Object(members));
+        body.map(Self).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string()))
+    }
+}
 
 /// What stands in the path.
 #[derive(FromRequestParts)]

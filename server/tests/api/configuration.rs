@@ -63,6 +63,7 @@ async fn a_configuration_is_checked_replaced_compared_undone_and_outlives_the_pr
     let diff = server.see("/api/v1/config/revisions/2/diff?with=1").await;
     assert!(diff["diff"].as_str().is_some_and(|diff| diff.contains("\n+label = \"Main\"\n")), "{diff}");
     refused(&server.admin("/api/v1/config/revisions/9/diff").await, 404);
+    refused(&server.ask("POST", "/api/v1/config/revisions/1/restore", Some(&json!([false]))).await, 400);
     let restored = server.ask("POST", "/api/v1/config/revisions/1/restore", Some(&json!({}))).await;
     assert_eq!(restored.json()["revision"], 3, "{}", restored.text());
     assert_eq!(file_of(&server), first);

@@ -111,6 +111,7 @@ async function restores(tab) {
   const first = page.locator('tr[data-revision]').last();
   const number = await first.getAttribute('data-revision');
   await first.getByRole('button', { name: /^Compare/ }).click();
+  await page.locator('.diff-line').first().waitFor();
   const removed = await page.locator('.diff-line').allTextContents();
   demand(removed.some((line) => /^[-+].*Athletics/.test(line)) ? [] : [`the differences are ${removed.slice(0, 8)}`]);
   await page.keyboard.press('Escape');
