@@ -6,7 +6,7 @@
 //   node run.js --minutes 30 glass   how far all players are behind the camera, for half an hour
 //
 // FLAMBEAU_FULL=1 plays for ten minutes instead of one. FLAMBEAU_PROFILE is `debug` or `release`. FLAMBEAU names
-// a binary. CHROMIUM names a browser.
+// a binary. CHROMIUM names a browser. FLAMBEAU_PACKAGER is further keys of [packager], as TOML.
 
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -32,6 +32,7 @@ const { values: options, positionals: wanted } = parseArgs({
   options: { minutes: { type: 'string' } },
 });
 const PLAY_SECONDS = options.minutes ? Number(options.minutes) * 60 : process.env.FLAMBEAU_FULL === '1' ? 600 : 60;
+const PACKAGER = process.env.FLAMBEAU_PACKAGER ?? '';
 if (!(PLAY_SECONDS > 0)) throw new Error(`--minutes ${options.minutes} is no length of time`);
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
@@ -42,14 +43,14 @@ let server;
 let browser;
 try {
   await prepare();
-  server = await Flambeau.start(FEEDS);
+  server = await Flambeau.start(FEEDS, { packager: PACKAGER });
   browser = await Browser.open();
   const context = { report, server, browser, seconds: PLAY_SECONDS };
   await ordinary({ ...context, feed: 'main' });
   // Long, and of a Manifest that has to be asked for: where it is named, and in the full run.
   if (wanted.length || process.env.FLAMBEAU_FULL === '1') await lowLatency({ ...context, feed: 'clock' });
-  await pictureChanges({ ...context, feed: 'changing' });
-  await offAirPlays({ ...context, feed: 'off-air' });
+  await report.group(() => pictureChanges({ ...context, feed: 'changing' }));
+  await report.group(() => offAirPlays({ ...context, feed: 'off-air' }));
 } catch (error) {
   await report.case('the run comes to its end', () => {
     throw error;
@@ -63,6 +64,8 @@ if (server) {
     if (code !== 0) throw new Error(`ended with ${code ?? signal}\n${server.log()}`);
   });
 }
+// Where that case is not asked for.
+await server?.stop();
 process.exitCode = report.close(join(targetDirectory(), 'players', 'results.json')) ? 0 : 1;
 
 /** An ordinary feed, in every player and tool. */
@@ -71,12 +74,12 @@ async function ordinary(context) {
   const venue = new Encoder(server.publish(feed));
   try {
     await server.established(feed);
-    await steady(context);
+    await report.group(() => steady(context));
     await playlistsParse(context);
     await tagsParse(context);
-    await toolsRead(context);
-    await startsOver(context);
-    await encoderReturns({ ...context, venue });
+    await report.group(() => toolsRead(context));
+    await report.group(() => startsOver(context));
+    await report.group(() => encoderReturns({ ...context, venue }));
   } finally {
     await venue.stop();
   }
@@ -85,7 +88,8 @@ async function ordinary(context) {
 /** A clock before the camera, in the players at low latency. */
 async function lowLatency(context) {
   const { feed } = context;
-  const server = await Flambeau.start([feed], { packager: 'low_latency_dash = true' });
+  const packager = PACKAGER.includes('low_latency_dash') ? PACKAGER : `low_latency_dash = true\n${PACKAGER}`;
+  const server = await Flambeau.start([feed], { packager });
   const venue = new ClockEncoder(server.publish(feed));
   const own = { ...context, server };
   try {
