@@ -96,14 +96,16 @@ async fn exact(name: &str, case: Case) {
     }
 
     let publish = Srt::publish(ingest, FEED).encrypted(case.key).latency(LATENCY_MS);
-    let publisher = Publisher::of_bytes(&scratch, "publish", lasting(&stream), stream.rate, &publish);
+    let published = lasting(&stream);
+    let most = published.len() as u64;
+    let publisher = Publisher::of_bytes(&scratch, "publish", published, stream.rate, &publish);
     publisher.all_sent(length + seconds(10)).await;
     arrival(&mut pullers, stream.bytes.len() as u64).await;
 
     let mut faults = String::new();
     for (index, puller) in pullers.into_iter().enumerate() {
         let (received, hash) = puller.finish().await;
-        if hash != stream.sha256() {
+        if hash != stream.sha256() || received > most {
             let _ = writeln!(
                 faults,
                 "puller {index}: another SHA-256; {received} of {} bytes",

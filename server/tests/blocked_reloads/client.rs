@@ -2,14 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use flambeau_media::time::Utc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 /// A Media Sequence Number and a Part of it.
 pub(crate) type Position = (u64, u32);
@@ -93,10 +91,6 @@ async fn lead(server: SocketAddr, path: String, tell: watch::Sender<Position>) -
     }
 }
 
-/// How long an answer and the next question are on their way together, for a viewer near the edge: without it the
-/// thousand questions come between the thousand answers, which no network does.
-const AWAY: Duration = Duration::from_millis(30);
-
 async fn follow(
     server: SocketAddr,
     path: String,
@@ -113,7 +107,6 @@ async fn follow(
         connection.read_answer().await?;
         let answered = Answered { position: asked, at: connection.head_at };
         answers.lock().unwrap_or_else(PoisonError::into_inner).push(answered);
-        sleep(AWAY).await;
     }
 }
 

@@ -54,7 +54,7 @@ function clip({ report, browser, server, feed }, name) {
     const [start, end] = [from, from + CLIP_MS].map((at) => new Date(at).toISOString());
     const viewer = await browser.play(name, server.channel(feed), 'none', { query: `?start=${start}&end=${end}` });
     try {
-      await until('the clip is at its end', () => viewer.page.evaluate(atItsEnd));
+      await until('the clip is at its end', () => viewer.page.evaluate(atItsEnd, name === 'Shaka (HLS)'));
       const { errors, frames, time } = await viewer.figures();
       const faults = [...errors];
       // Whole Segments: those that the clip's ends lie in too.
@@ -71,10 +71,10 @@ function clip({ report, browser, server, feed }, name) {
 }
 
 /**
- * In the page: the last picture is shown. Shaka over HLS places pictures by their decoding time, takes the end of the
- * clip to be later than the sound's, and waits there.
+ * In the page: the clip has ended; or, for who `waits` there, its last picture is shown. Shaka over HLS places pictures
+ * by their decoding time, takes the end of the clip to be later than the sound's, and waits there.
  */
-function atItsEnd() {
+function atItsEnd(waits) {
   const video = document.querySelector('video');
-  return video.ended || video.duration - video.currentTime < 0.25;
+  return video.ended || (waits && video.duration - video.currentTime < 0.25);
 }
