@@ -118,7 +118,7 @@ impl Worker {
 
     /// Waits for the next turn, a command or, once it is time for it, a datagram.
     ///
-    /// A busy socket wakes nobody: it is read when a session has its turn anyway, or a slot after it was last read. So a
+    /// A busy socket wakes nobody: it is read when a session has its turn anyway, or some time after it was last read. So a
     /// thousand acknowledgements cost a wake-up, not a thousand.
     fn wait(&self) -> io::Result<()> {
         let now = Instant::now();
@@ -156,7 +156,7 @@ impl Worker {
             }
             let now = Instant::now();
             total += inbox.each(|route, datagram| self.handle(now, route, datagram));
-            self.quiet_until = now + Wheel::SLOT;
+            self.quiet_until = now + QUIET;
             if inbox.is_drained() || total >= RECEIVE_DATAGRAMS_MAX {
                 break Ok(());
             }
@@ -223,7 +223,7 @@ impl Worker {
             entry.turn = Slot::MAX;
             // What a late turn has missed, it makes good.
             let late = now.saturating_duration_since(self.wheel.time(slot));
-            let missed = late.as_micros() / Wheel::SLOT.as_micros();
+            let missed = late.as_micros() / MISSED.as_micros();
             self.drive_one(now, id, 1 + missed.min(BURSTS_MAX - 1));
         }
         self.due = due;
@@ -258,8 +258,8 @@ impl Worker {
         if let Some(Some(reason)) = self.attempt(id, |entry, _, _| entry.report(now)) {
             return self.forget(id, reason);
         }
-        let slot_begin = self.wheel.time(self.wheel.current(now));
-        if let Some(at) = self.attempt(id, |entry, _, _| entry.next_turn(now, slot_begin, payloads, full)) {
+        if let Some(entry) = self.sessions.get_mut(&id) {
+            let at = entry.next_turn(now, &self.wheel, payloads, full);
             self.give_turn(id, at);
         }
     }
@@ -363,10 +363,17 @@ impl Worker {
 /// How often a worker with nothing to do wakes.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// A socket that had datagrams is left alone for so long: what comes meanwhile (a request for a lost packet, a handshake)
+/// waits, and is read together.
+const QUIET: Duration = Duration::from_millis(4);
+
+/// A turn that is late by this has missed a burst.
+const MISSED: Duration = Duration::from_millis(2);
+
 /// How long a socket that fails is left alone.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Bursts of one session at a turn that is late by as many slots.
+/// Bursts of one session at a turn that is late by as many.
 const BURSTS_MAX: u128 = 8;
 
 /// Datagrams taken in before the sessions have their turn: some milliseconds of work.

@@ -123,43 +123,45 @@ impl Entry {
         closed
     }
 
-    /// When the session's next turn is due, now that it has sent `payloads`. A sender's turns keep their distance from the
-    /// begin of the slot, however late in it they came.
-    pub(super) fn next_turn(
-        &mut self,
-        now: Instant,
-        slot_begin: Instant,
-        payloads: usize,
-        full: bool,
-    ) -> Instant {
+    /// When the session's next turn is due, now that it has sent `payloads`.
+    pub(super) fn next_turn(&mut self, now: Instant, wheel: &Wheel, payloads: usize, full: bool) -> Instant {
         let Role::Send(_) = self.opening.role else {
-            return self.opening.connection.timeout(now).min(self.reported + REPORT);
+            let due = self.opening.connection.timeout(now).min(self.reported + REPORT);
+            // What is due at about the same time is looked after at the same time.
+            return wheel.next_multiple(due, DELIVERY);
         };
+        if full {
+            return now + FULL;
+        }
         if payloads > 0 {
             self.dry = None;
             // A receiver's socket takes some dozens of datagrams at a time: a fast stream goes in bursts that are no
             // larger, only more frequent.
-            let share = (BURST_PAYLOADS / payloads as u32).max(1);
-            return slot_begin + if full { Wheel::SLOT } else { (Wheel::SLOT * share).min(BURST) };
+            let interval = if payloads > BURST_PAYLOADS { BURST / 3 } else { BURST };
+            return wheel.next_multiple(now, interval);
         }
         // A source has no way to call: it is asked again, less often once it has been silent for a while.
         let dry = *self.dry.get_or_insert(now);
-        slot_begin + if now.saturating_duration_since(dry) < DRY { BURST } else { DRY_INTERVAL }
+        let is_dry = now.saturating_duration_since(dry) >= DRY;
+        wheel.next_multiple(now, if is_dry { 3 * BURST } else { BURST })
     }
 }
 
 /// How often a session's numbers are published.
 const REPORT: Duration = Duration::from_millis(200);
 
-/// What a session sends goes in bursts this far apart: a send call costs four times a datagram in it, and a stream of
-/// 10 Mb/s has six datagrams in this time. It is the most that a payload waits here.
-const BURST: Duration = Duration::from_millis(6);
+/// What a session sends goes in bursts this far apart: a send call costs as much as three datagrams in it, and a stream of
+/// 10 Mb/s has seven datagrams in this time. It is the most that a payload waits here.
+const BURST: Duration = Duration::from_millis(7);
 
-/// Datagrams of a burst above which it comes sooner, times the slots of [`BURST`].
-const BURST_PAYLOADS: u32 = 48;
+/// Datagrams of a burst beyond which bursts are three times as frequent.
+const BURST_PAYLOADS: usize = 20;
 
-/// A source that had nothing for so long is asked less often.
+/// A session that has more to send than a burst takes sends the next one so long after.
+const FULL: Duration = Duration::from_millis(2);
+
+/// Payloads are delivered, and what arrived is answered, on such a grid: they are so late at most.
+const DELIVERY: Duration = Duration::from_millis(2);
+
+/// A source that had nothing for so long is asked a third as often: what resumes then waits three bursts at most.
 const DRY: Duration = Duration::from_secs(1);
-
-/// How often that is: the first bytes of a stream that resumes wait as long at most.
-const DRY_INTERVAL: Duration = Duration::from_millis(20);

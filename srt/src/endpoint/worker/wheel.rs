@@ -20,7 +20,7 @@ pub(super) struct Wheel {
 
 impl Wheel {
     /// How long a slot is: turns are so late at most.
-    pub(super) const SLOT: Duration = Duration::from_millis(2);
+    pub(super) const SLOT: Duration = Duration::from_millis(1);
 
     pub(super) fn new(begin: Instant) -> Self {
         Self { begin, next: 0, slots: vec![Vec::new(); SLOTS].into(), taken: [0; SLOTS / 64] }
@@ -34,8 +34,16 @@ impl Wheel {
     }
 
     /// The slot that `now` lies in.
-    pub(super) fn current(&self, now: Instant) -> Slot {
+    fn current(&self, now: Instant) -> Slot {
         (now.saturating_duration_since(self.begin).as_micros() / Self::SLOT.as_micros()) as Slot
+    }
+
+    /// The next time after `now` that is a multiple of `interval` from the wheel's begin: sessions with one interval have
+    /// their turns together.
+    pub(super) fn next_multiple(&self, now: Instant, interval: Duration) -> Instant {
+        let interval_us = interval.as_micros().max(1);
+        let since_us = now.saturating_duration_since(self.begin).as_micros();
+        self.begin + Duration::from_micros(((since_us / interval_us + 1) * interval_us) as u64)
     }
 
     /// When the slot's turn comes.
@@ -80,7 +88,7 @@ impl Wheel {
 }
 
 /// A second: sessions look after themselves at least so often.
-const SLOTS: usize = 512;
+const SLOTS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -105,11 +113,9 @@ mod tests {
         assert_eq!(due, [(0, 4)]);
         assert_eq!(wheel.next(), Some(begin + ms(4)));
         wheel.take(begin + ms(5), &mut due);
-        assert_eq!(due, [(0, 4), (2, 1), (2, 2)]);
-        wheel.take(begin + ms(6), &mut due);
-        assert_eq!(due.last(), Some(&(3, 3)));
+        assert_eq!(due, [(0, 4), (3, 1), (4, 2), (5, 3)]);
         // What lies beyond the wheel comes at its end.
-        assert_eq!(wheel.next(), Some(begin + ms(511 * 2)));
+        assert_eq!(wheel.next(), Some(begin + ms(1_023)));
     }
 
     proptest! {
