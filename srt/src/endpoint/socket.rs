@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,15 +42,21 @@ impl Inbox {
         self.metas.len() < BATCH_SIZE
     }
 
-    /// Each datagram where it lies, a run of them that the kernel has put together taken apart. Returns how many.
-    pub(super) fn each(&mut self, mut take: impl FnMut(Route, &mut [u8])) -> usize {
+    /// Each datagram where it lies, with when it came, a run of them that the kernel has put together taken apart. Returns
+    /// how many.
+    ///
+    /// The kernel tells when each came: clocks and round trips are measured by that, however long it lay there.
+    pub(super) fn each(&mut self, now: Instant, mut take: impl FnMut(Instant, Route, &mut [u8])) -> usize {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut count = 0;
         for (meta, buffer) in self.metas.iter().zip(self.buffers.chunks_exact_mut(BUFFER_BYTES)) {
             let route = Route { peer: meta.addr, local: meta.dst_ip };
+            let age = meta.timestamp.map_or(Duration::ZERO, |came| wall.saturating_sub(came));
+            let came = now.checked_sub(age.min(AGE_MAX)).unwrap_or(now);
             let run = &mut buffer[..meta.len.min(BUFFER_BYTES)];
             let stride = meta.stride.clamp(1, run.len().max(1));
             for datagram in run.chunks_mut(stride) {
-                take(route, datagram);
+                take(came, route, datagram);
                 count += 1;
             }
         }
@@ -152,6 +158,9 @@ fn enlarge_buffers(socket: &socket2::Socket) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// A datagram lay in the socket for so long at most: a wall clock that was set meanwhile must not tell otherwise.
+const AGE_MAX: Duration = Duration::from_millis(50);
 
 /// What a GRO run may hold.
 const BUFFER_BYTES: usize = 64 * 1024;

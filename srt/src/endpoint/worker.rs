@@ -155,7 +155,7 @@ impl Worker {
                 Err(error) => break Err(error),
             }
             let now = Instant::now();
-            total += inbox.each(|route, datagram| self.handle(now, route, datagram));
+            total += inbox.each(now, |came, route, datagram| self.handle(came, route, datagram));
             self.quiet_until = now + QUIET;
             if inbox.is_drained() || total >= RECEIVE_DATAGRAMS_MAX {
                 break Ok(());
@@ -365,7 +365,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// A socket that had datagrams is left alone for so long: what comes meanwhile (a request for a lost packet, a handshake)
 /// waits, and is read together.
-const QUIET: Duration = Duration::from_millis(4);
+const QUIET: Duration = Duration::from_millis(6);
 
 /// A turn that is late by this has missed a burst.
 const MISSED: Duration = Duration::from_millis(2);

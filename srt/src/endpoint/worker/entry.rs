@@ -151,8 +151,8 @@ impl Entry {
 const REPORT: Duration = Duration::from_millis(200);
 
 /// What a session sends goes in bursts this far apart: a send call costs as much as three datagrams in it, and a stream of
-/// 10 Mb/s has seven datagrams in this time. It is the most that a payload waits here.
-const BURST: Duration = Duration::from_millis(7);
+/// 10 Mb/s has six datagrams in this time. It is the most that a payload waits here.
+const BURST: Duration = Duration::from_millis(6);
 
 /// Datagrams of a burst beyond which bursts are three times as frequent.
 const BURST_PAYLOADS: usize = 20;

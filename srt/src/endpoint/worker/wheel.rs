@@ -111,7 +111,7 @@ mod tests {
         let mut due = Vec::new();
         wheel.take(begin, &mut due);
         assert_eq!(due, [(0, 4)]);
-        assert_eq!(wheel.next(), Some(begin + ms(4)));
+        assert_eq!(wheel.next(), Some(begin + ms(3)));
         wheel.take(begin + ms(5), &mut due);
         assert_eq!(due, [(0, 4), (3, 1), (4, 2), (5, 3)]);
         // What lies beyond the wheel comes at its end.
