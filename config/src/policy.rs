@@ -4,7 +4,7 @@ mod credentials;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use flambeau_media::{BroadcasterId, ChannelId, FeedId};
@@ -16,8 +16,10 @@ use crate::secret::Secret;
 pub use credentials::Credentials;
 
 /// The rights of a [`Config`], cheap to clone and to ask.
+///
+/// That of a [`crate::Live`] answers by the configuration of the moment, whenever it was taken.
 #[derive(Debug, Clone)]
-pub struct Policy(Arc<Rights>);
+pub struct Policy(Arc<RwLock<Arc<Rights>>>);
 
 #[derive(Debug)]
 struct Rights {
@@ -85,37 +87,41 @@ pub enum Denied {
 impl Policy {
     /// The rights `config` grants.
     pub fn new(config: &Config) -> Self {
-        let feed = |feed: &FeedConfig| {
-            (feed.id.clone(), FeedPolicy::new(feed, config.ingest.srt.passphrase.as_ref()))
-        };
-        Self(Arc::new(Rights {
-            mode: config.mode,
-            feeds: config.feeds.iter().map(feed).collect(),
-            channels: config.channels.iter().map(|c| (c.id.clone(), c.clone())).collect(),
-            broadcasters: config.broadcasters.iter().map(|b| (b.id.clone(), b.clone())).collect(),
-            entitlements: config.entitlements.clone(),
-        }))
+        Self(Arc::new(RwLock::new(Arc::new(Rights::new(config)))))
+    }
+
+    /// Grants what `config` grants from now on, to every clone.
+    pub(crate) fn replace(&self, config: &Config) {
+        let rights = Arc::new(Rights::new(config));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rights;
+    }
+
+    /// The rights of this moment: the lock is held for a count's increment.
+    fn rights(&self) -> Arc<Rights> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What publishing the Feed asks for; None: there is no such Feed, reject it. In lab mode there is each.
     pub fn feed(&self, id: &FeedId) -> Option<FeedPolicy> {
-        match self.0.mode {
+        let rights = self.rights();
+        match rights.mode {
             Mode::Lab => Some(FeedPolicy::new(&FeedConfig::new(id.clone()), None)),
-            Mode::Configured => self.0.feeds.get(id).cloned(),
+            Mode::Configured => rights.feeds.get(id).cloned(),
         }
     }
 
     /// Whether `user` (`u=` of the Stream ID) may pull the Feed over SRT, and with which passphrase.
     pub fn may_pull_feed(&self, user: Option<&str>, feed: &FeedId) -> Result<Pull, Denied> {
-        if self.0.mode == Mode::Lab {
+        let rights = self.rights();
+        if rights.mode == Mode::Lab {
             return Ok(Pull { broadcaster: None, passphrase: None });
         }
         let broadcaster =
-            user.and_then(|user| self.0.broadcasters.get(user)).ok_or(Denied::Unauthenticated)?;
-        if !self.0.covers_feed(&broadcaster.id, feed) {
+            user.and_then(|user| rights.broadcasters.get(user)).ok_or(Denied::Unauthenticated)?;
+        if !rights.covers_feed(&broadcaster.id, feed) {
             return Err(Denied::Forbidden);
         }
-        if !self.0.feeds.contains_key(feed) {
+        if !rights.feeds.contains_key(feed) {
             return Err(Denied::NotFound);
         }
         Ok(Pull { broadcaster: Some(broadcaster.id.clone()), passphrase: broadcaster.passphrase.clone() })
@@ -128,16 +134,17 @@ impl Policy {
         credentials: Option<&Credentials>,
         channel: &ChannelId,
     ) -> Result<Option<BroadcasterId>, Denied> {
-        if self.0.mode == Mode::Lab {
+        let rights = self.rights();
+        if rights.mode == Mode::Lab {
             return Ok(None);
         }
-        let found = self.0.channels.get(channel);
-        let broadcaster = credentials.and_then(|credentials| self.0.authenticate(credentials));
+        let found = rights.channels.get(channel);
+        let broadcaster = credentials.and_then(|credentials| rights.authenticate(credentials));
         if found.is_some_and(|channel| channel.public) {
             return Ok(broadcaster.cloned());
         }
         let broadcaster = broadcaster.ok_or(Denied::Unauthenticated)?;
-        if !self.0.covers_channel(broadcaster, channel, found.map(|channel| &channel.feed)) {
+        if !rights.covers_channel(broadcaster, channel, found.map(|channel| &channel.feed)) {
             return Err(Denied::Forbidden);
         }
         match found {
@@ -147,18 +154,19 @@ impl Policy {
     }
 
     /// The broadcaster of that name.
-    pub fn broadcaster(&self, name: &str) -> Option<&Broadcaster> {
-        self.0.broadcasters.get(name)
+    pub fn broadcaster(&self, name: &str) -> Option<Broadcaster> {
+        self.rights().broadcasters.get(name).cloned()
     }
 
     /// The Channels to package of the Feed, in order of name. In lab mode: one of the same id.
     pub fn channels_of(&self, feed: &FeedId) -> Vec<ChannelConfig> {
-        if self.0.mode == Mode::Lab {
+        let rights = self.rights();
+        if rights.mode == Mode::Lab {
             // A FeedId and a ChannelId keep the same rules.
             let id = feed.as_str().parse::<ChannelId>();
             return id.into_iter().map(|id| ChannelConfig::new(id, feed.clone())).collect();
         }
-        let mut channels: Vec<_> = self.0.channels.values().filter(|c| c.feed == *feed).cloned().collect();
+        let mut channels: Vec<_> = rights.channels.values().filter(|c| c.feed == *feed).cloned().collect();
         channels.sort_by(|a, b| a.id.cmp(&b.id));
         channels
     }
@@ -179,6 +187,19 @@ impl FeedPolicy {
 }
 
 impl Rights {
+    fn new(config: &Config) -> Self {
+        let feed = |feed: &FeedConfig| {
+            (feed.id.clone(), FeedPolicy::new(feed, config.ingest.srt.passphrase.as_ref()))
+        };
+        Self {
+            mode: config.mode,
+            feeds: config.feeds.iter().map(feed).collect(),
+            channels: config.channels.iter().map(|c| (c.id.clone(), c.clone())).collect(),
+            broadcasters: config.broadcasters.iter().map(|b| (b.id.clone(), b.clone())).collect(),
+            entitlements: config.entitlements.clone(),
+        }
+    }
+
     /// Whose credentials these are.
     fn authenticate(&self, credentials: &Credentials) -> Option<&BroadcasterId> {
         match credentials {

@@ -19,7 +19,7 @@ use toml::de::{DeTable, DeValue};
 use crate::problem::{Problem, Severity};
 use crate::schema::{
     Admin, Broadcaster, ChannelConfig, Config, Drain, EdgeHttp, EdgeSrt, Entitlement, FeedConfig, IngestSrt,
-    Log, Packager,
+    Log, Packager, State,
 };
 use crate::units::BitRate;
 
@@ -90,6 +90,7 @@ impl Draft {
         edge.finish();
         packager(root.section("packager"), &mut config.packager);
         admin(root.section("admin"), &mut config.admin);
+        state(root.section("state"), &mut config.state);
         log(root.section("log"), &mut config.log);
         drain(root.section("drain"), &mut config.drain);
         let draft = Self {
@@ -141,13 +142,17 @@ fn edge_srt(mut section: Section, srt: &mut EdgeSrt) {
 
 fn edge_http(mut section: Section, http: &mut EdgeHttp) {
     section.value("listen", &mut http.listen);
+    http.certificate = section.file("certificate");
+    http.key = section.file("key");
     section.within("connections_max", &mut http.connections_max, 1..=10_000_000);
     section.within("connections_per_address_max", &mut http.connections_per_address_max, 1..=10_000_000);
+    section.within("requests_per_second_max", &mut http.requests_per_second_max, 1..=10_000_000);
     section.bytes("header_bytes_max", &mut http.header_bytes_max, 8 << 10..=1 << 20);
     section.within("header_timeout", &mut http.header_timeout, Duration::from_millis(100)..=FIVE_MINUTES);
     section.within("idle_timeout", &mut http.idle_timeout, SECOND..=HOUR);
     section.within("write_timeout", &mut http.write_timeout, SECOND..=HOUR);
     section.list("cors_origins", &mut http.cors_origins, |Origin(text)| text);
+    http.access_log = section.file("access_log");
     section.finish();
 }
 
@@ -155,11 +160,21 @@ fn packager(mut section: Section, packager: &mut Packager) {
     section.within("part", &mut packager.part, PART);
     section.within("segment", &mut packager.segment, SEGMENT);
     section.within("window", &mut packager.window, WINDOW);
+    section.bytes("memory_max", &mut packager.memory_max, 16 << 20..=256 << 30);
+    packager.archive = section.file("archive");
+    section.within("archive_window", &mut packager.archive_window, ARCHIVE_WINDOW);
+    section.bytes("archive_bytes_max", &mut packager.archive_bytes_max, 16 << 20..=1 << 50);
     section.finish();
 }
 
 fn admin(mut section: Section, admin: &mut Admin) {
     section.value("listen", &mut admin.listen);
+    section.secret("token", &mut admin.token, TOKEN_BYTES);
+    section.finish();
+}
+
+fn state(mut section: Section, state: &mut State) {
+    state.dir = section.take("dir");
     section.finish();
 }
 
@@ -200,6 +215,7 @@ fn channel(mut section: Section) -> Option<ChannelConfig> {
     section.option_within("part", &mut into.part, PART);
     section.option_within("segment", &mut into.segment, SEGMENT);
     section.option_within("window", &mut into.window, WINDOW);
+    section.option_within("archive_window", &mut into.archive_window, ARCHIVE_WINDOW);
     section.value("public", &mut into.public);
     section.finish();
     channel
@@ -259,6 +275,10 @@ const LATENCY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=
 const PART: std::ops::RangeInclusive<Duration> = Duration::from_millis(40)..=Duration::from_secs(5);
 const SEGMENT: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(30);
 const WINDOW: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(12 * 3600);
+
+// A clip of a contribution that others hold the rights to lives under a month.
+const ARCHIVE_WINDOW: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(30 * 86_400);
 
 // What libsrt takes as SRTO_PASSPHRASE; a peer could not be set to another.
 const PASSPHRASE_BYTES: std::ops::RangeInclusive<usize> = 10..=79;

@@ -14,11 +14,11 @@ use crate::problem::Problem;
 
 pub use rights::{Broadcaster, ChannelConfig, Entitlement, FeedConfig, Holder};
 pub use sections::{
-    Admin, Drain, Edge, EdgeHttp, EdgeSrt, Ingest, IngestSrt, KeyLength, Log, LogFormat, Packager,
+    Admin, Drain, Edge, EdgeHttp, EdgeSrt, Ingest, IngestSrt, KeyLength, Log, LogFormat, Packager, State,
 };
 
 /// The configuration of a Flambeau node.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 #[schemars(title = "Flambeau", default, deny_unknown_fields)]
 pub struct Config {
     /// Whether a file was given. Not a key of the file.
@@ -33,8 +33,10 @@ pub struct Config {
     pub edge: Edge,
     /// How a Feed is cut into Parts and Segments; a Channel may differ.
     pub packager: Packager,
-    /// The operator's own door: metrics and health.
+    /// The operator's own door: the console, the API, metrics and health.
     pub admin: Admin,
+    /// What the node remembers.
+    pub state: State,
     /// What is logged, and how.
     pub log: Log,
     /// How the process ends.
@@ -82,5 +84,11 @@ impl Config {
     /// running are [`Config::warnings`].
     pub fn load(path: &std::path::Path) -> Result<Self, Vec<Problem>> {
         crate::read::load(path)
+    }
+
+    /// As [`Config::load`], of a text that is (or is to be) in the file at `path`, to which the files of its secrets
+    /// are relative.
+    pub fn parse(text: &str, path: &std::path::Path) -> Result<Self, Vec<Problem>> {
+        crate::read::parse(text, path)
     }
 }

@@ -8,8 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use flambeau_config::Policy;
-use flambeau_config::schema::EdgeSrt;
+use flambeau_config::{Live, Policy};
 use flambeau_media::directory::Directory;
 use flambeau_srt::endpoint::{Listener, ListenerSettings, ListenerStats};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,7 @@ pub use pulls::{Pull, Pulls};
 
 /// What every admission needs.
 struct Room {
-    config: EdgeSrt,
+    live: Live,
     policy: Policy,
     directory: Arc<Directory>,
     pulls: Pulls,
@@ -36,16 +35,12 @@ impl Server {
     ///
     /// # Errors
     /// The address is in use, or not ours to bind.
-    pub fn bind(
-        config: &EdgeSrt,
-        policy: Policy,
-        directory: Arc<Directory>,
-        shutdown: CancellationToken,
-    ) -> io::Result<Self> {
+    pub fn bind(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken) -> io::Result<Self> {
+        let config = &live.current().edge.srt;
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let settings = ListenerSettings { sessions_max: config.sessions_max, workers };
         let listener = Listener::bind(config.listen, settings, shutdown)?;
-        let room = Room { config: config.clone(), policy, directory, pulls: Pulls::default() };
+        let room = Room { live: live.clone(), policy: live.policy(), directory, pulls: Pulls::default() };
         Ok(Self { listener, room: Arc::new(room) })
     }
 
@@ -64,11 +59,38 @@ impl Server {
         self.room.pulls.clone()
     }
 
-    /// Admits broadcasters until `closing`; the sessions there are go on.
+    /// Admits broadcasters until `closing`; the sessions there are go on. A change of the configuration ends those
+    /// that it no longer allows, and no other.
     pub async fn run(mut self, closing: CancellationToken) {
-        while let Some(Some(request)) = closing.run_until_cancelled(self.listener.accept()).await {
-            // The listener bounds how many are undecided at a time.
-            tokio::spawn(admit::admit(self.room.clone(), request));
+        let mut changes = self.room.live.subscribe();
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                request = self.listener.accept() => match request {
+                    // The listener bounds how many are undecided at a time.
+                    Some(request) => drop(tokio::spawn(admit::admit(self.room.clone(), request))),
+                    None => return,
+                },
+                Ok(()) = changes.changed() => {
+                    self.listener.limit_sessions(changes.borrow_and_update().edge.srt.sessions_max);
+                    self.room.review();
+                }
+            }
+        }
+    }
+}
+
+impl Room {
+    /// Ends the sessions that the configuration of this moment does not allow.
+    fn review(&self) {
+        for pull in self.pulls.list() {
+            self.review_one(pull);
+        }
+    }
+
+    fn review_one(&self, pull: Pull) {
+        if let Some(objection) = pull.objection(&self.policy) {
+            tokio::spawn(async move { pull.end(objection).await });
         }
     }
 }

@@ -9,15 +9,21 @@ pub mod srt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flambeau_config::Live;
+use flambeau_media::FeedId;
 use flambeau_media::directory::Directory;
 use tokio_util::sync::CancellationToken;
 
-/// Closes every Feed whose venue has been away for `grace`, until `shutdown`.
-pub async fn reap(directory: Arc<Directory>, grace: Duration, shutdown: CancellationToken) {
+/// Closes every Feed whose venue has been away for `ingest.srt.reconnect_grace`, or that is no longer in the
+/// configuration, until `shutdown`.
+pub async fn reap(directory: Arc<Directory>, live: Live, shutdown: CancellationToken) {
+    let policy = live.policy();
     let mut tick = tokio::time::interval(REAP_INTERVAL);
     while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
-        for feed in directory.reap(|_| grace) {
-            tracing::warn!(%feed, ?grace, "the venue did not come back: the Feed is closed, its readers end");
+        let grace = live.current().ingest.srt.reconnect_grace;
+        let grace_of = |feed: &FeedId| if policy.feed(feed).is_some() { grace } else { Duration::ZERO };
+        for feed in directory.reap(grace_of) {
+            tracing::warn!(%feed, grace = ?grace_of(&feed), "the venue did not come back: the Feed is closed, its readers end");
         }
     }
 }

@@ -11,8 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use flambeau_config::Policy;
-use flambeau_config::schema::IngestSrt;
+use flambeau_config::{Live, Policy};
 use flambeau_media::directory::Directory;
 use flambeau_srt::endpoint::{Listener, ListenerSettings, ListenerStats};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ pub use venues::{Venue, Venues};
 
 /// What every admission needs.
 struct Room {
-    config: IngestSrt,
+    live: Live,
     policy: Policy,
     directory: Arc<Directory>,
     venues: Venues,
@@ -39,15 +38,11 @@ impl Server {
     ///
     /// # Errors
     /// The address is in use, or not ours to bind.
-    pub fn bind(
-        config: &IngestSrt,
-        policy: Policy,
-        directory: Arc<Directory>,
-        shutdown: CancellationToken,
-    ) -> io::Result<Self> {
+    pub fn bind(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken) -> io::Result<Self> {
+        let config = &live.current().ingest.srt;
         let settings = ListenerSettings { sessions_max: config.sessions_max, workers: worker_count() };
         let listener = Listener::bind(config.listen, settings, shutdown)?;
-        let room = Room { config: config.clone(), policy, directory, venues: Venues::default() };
+        let room = Room { live: live.clone(), policy: live.policy(), directory, venues: Venues::default() };
         Ok(Self { listener, room: Arc::new(room) })
     }
 
@@ -66,11 +61,38 @@ impl Server {
         self.room.venues.clone()
     }
 
-    /// Admits venues until `closing`; the sessions there are go on.
+    /// Admits venues until `closing`; the sessions there are go on. A change of the configuration ends those that it
+    /// no longer allows, and no other.
     pub async fn run(mut self, closing: CancellationToken) {
-        while let Some(Some(request)) = closing.run_until_cancelled(self.listener.accept()).await {
-            // The listener bounds how many are undecided at a time.
-            tokio::spawn(admit::admit(self.room.clone(), request));
+        let mut changes = self.room.live.subscribe();
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                request = self.listener.accept() => match request {
+                    // The listener bounds how many are undecided at a time.
+                    Some(request) => drop(tokio::spawn(admit::admit(self.room.clone(), request))),
+                    None => return,
+                },
+                Ok(()) = changes.changed() => {
+                    self.listener.limit_sessions(changes.borrow_and_update().ingest.srt.sessions_max);
+                    self.room.review();
+                }
+            }
+        }
+    }
+}
+
+impl Room {
+    /// Ends the sessions that the configuration of this moment does not allow.
+    fn review(&self) {
+        for venue in self.venues.list() {
+            self.review_one(venue);
+        }
+    }
+
+    fn review_one(&self, venue: Venue) {
+        if let Some(objection) = venue.objection(&self.policy) {
+            tokio::spawn(async move { venue.end(objection).await });
         }
     }
 }

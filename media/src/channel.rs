@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::archive::Archive;
 use crate::id::{ChannelId, FeedId};
 use crate::time::Utc;
 
@@ -138,6 +139,7 @@ pub struct Channel {
     playlists: RwLock<HashMap<String, watch::Sender<Arc<Playlist>>>>,
     growing: RwLock<HashMap<String, watch::Sender<Arc<Growing>>>>,
     version: watch::Sender<u64>,
+    archive: OnceLock<Arc<dyn Archive>>,
 }
 
 impl Channel {
@@ -150,6 +152,7 @@ impl Channel {
             playlists: RwLock::default(),
             growing: RwLock::default(),
             version: watch::Sender::new(0),
+            archive: OnceLock::new(),
         })
     }
 
@@ -176,6 +179,17 @@ impl Channel {
     /// The Segment in the making at `path`, and its growth. Ask for the object first: what is whole no longer grows.
     pub fn growing(&self, path: &str) -> Option<watch::Receiver<Arc<Growing>>> {
         self.growing.read().unwrap_or_else(PoisonError::into_inner).get(path).map(watch::Sender::subscribe)
+    }
+
+    /// Gives it a past, once; it stays when the Channel is cleared.
+    pub fn set_archive(&self, archive: Arc<dyn Archive>) {
+        // A second one is of the same Channel: the first stands.
+        let _ = self.archive.set(archive);
+    }
+
+    /// Its past, where it has one.
+    pub fn archive(&self) -> Option<&Arc<dyn Archive>> {
+        self.archive.get()
     }
 
     /// Whether some Playlist announces `path` as the object that comes next.

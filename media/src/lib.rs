@@ -5,6 +5,7 @@
 //! Parts and Segments, and Playlists rendered once. The [`directory`] says which of them are live.
 //! The rooms (`ingest`, `packager`, `edge`) meet here and nowhere else.
 
+pub mod archive;
 pub mod channel;
 pub mod codec;
 pub mod directory;

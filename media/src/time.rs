@@ -1,6 +1,7 @@
 //! Points on the two clocks everything here lives by: the wall's (UTC) and the programme's (90 kHz).
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The rate of PTS, DTS and the PCR base, in ticks a second (ISO/IEC 13818-1, 2.4.2.1).
@@ -49,6 +50,76 @@ impl fmt::Display for Utc {
     }
 }
 
+/// A text is no point of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is written as 2026-11-22T16:00:00Z, in UTC")]
+pub struct NotATime;
+
+impl FromStr for Utc {
+    type Err = NotATime;
+
+    /// Reads the form of RFC 3339 in UTC: `2026-11-22T12:51:21Z`, with any number of decimals.
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        parse(text).ok_or(NotATime)
+    }
+}
+
+// RFC 3339 5.6: `T` and `Z` may be in lower case. A leap second counts as the one before.
+fn parse(text: &str) -> Option<Utc> {
+    let (date, time) = text.strip_suffix(['Z', 'z'])?.split_once(['T', 't'])?;
+    let (time, fraction) =
+        time.split_once('.').map_or((time, None), |(time, fraction)| (time, Some(fraction)));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let fits = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
+    if !fits || !(1..=days_of_month(year, month)).contains(&day) {
+        return None;
+    }
+    let micros = fraction.map_or(Some(0), micros)?;
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second.min(59);
+    Some(Utc(seconds * 1_000_000 + micros))
+}
+
+/// Three numbers of so many digits each.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut numbers = [0; 3];
+    let mut fields = text.split(separator);
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let field = fields.next().filter(|field| field.len() == digits)?;
+        *number = field.bytes().all(|byte| byte.is_ascii_digit()).then(|| field.parse().ok())??;
+    }
+    fields.next().is_none().then_some(numbers)
+}
+
+/// Microseconds of the decimals of a second; what is finer is left out.
+fn micros(decimals: &str) -> Option<i64> {
+    if decimals.is_empty() || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = decimals.bytes().chain(std::iter::repeat(b'0')).take(6);
+    Some(digits.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0')))
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date of the Gregorian calendar.
+// H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 /// Year, month, day of a count of days since 1970-01-01 in the Gregorian calendar.
 // The era arithmetic of H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -71,6 +142,32 @@ mod tests {
     fn a_point_prints_as_iso_8601() {
         assert_eq!(Utc(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Utc(1_709_210_096_789_000).to_string(), "2024-02-29T12:34:56.789Z");
+    }
+
+    #[test]
+    fn a_point_is_read_back_as_printed() {
+        for text in ["1970-01-01T00:00:00.000Z", "2024-02-29T12:34:56.789Z", "2100-03-01T23:59:59.001Z"] {
+            assert_eq!(text.parse().map(|point: Utc| point.to_string()).as_deref(), Ok(text));
+        }
+        assert_eq!("1970-01-01t00:00:01z".parse(), Ok(Utc(1_000_000)));
+        assert_eq!("1970-01-01T00:00:00.1234567Z".parse(), Ok(Utc(123_456)));
+        for text in [
+            "",
+            "Z",
+            "TZ",
+            "2026-11-22",
+            "2026-11-22T16:00:00",
+            "2026-11-22T16:00Z",
+            "2026-11-22T16:00:00+01:00",
+            "2026-02-29T16:00:00Z",
+            "2026-13-01T16:00:00Z",
+            "2026-11-22T24:00:00Z",
+            "2026-11-22T16:00:00.Z",
+            "+026-11-22T16:00:00Z",
+            "2026-11-22T16:00:00.\u{661}Z",
+        ] {
+            assert_eq!(text.parse::<Utc>(), Err(NotATime), "{text}");
+        }
     }
 
     #[test]

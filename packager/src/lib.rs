@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flambeau_config::{Config, Policy};
+use flambeau_config::Live;
 use flambeau_media::ChannelId;
 use flambeau_media::directory::Directory;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ pub struct Timing {
     pub segment: Duration,
     /// How far back its players can seek.
     pub window: Duration,
+    /// Most bytes of media held in memory: the window ends where they do.
+    pub memory_max: usize,
 }
 
 /// Totals by Channel, shared with the tasks that count.
@@ -46,16 +48,13 @@ type Board = Arc<Mutex<BTreeMap<ChannelId, Stats>>>;
 ///
 /// It ends when `shutdown` is cancelled: each Channel finishes the Part in hand, then [`Packager::stopped`]
 /// returns. Must be called within a tokio runtime.
-pub fn start(
-    config: &Config,
-    policy: Policy,
-    directory: Arc<Directory>,
-    shutdown: CancellationToken,
-) -> Packager {
+///
+/// A change of the configuration starts, ends or restarts the Channels it concerns, and no other.
+pub fn start(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken) -> Packager {
     let stopped = CancellationToken::new();
     let board = Board::default();
     let (guard, shared) = (stopped.clone().drop_guard(), board.clone());
-    let supervisor = supervise::Supervisor::new(config, policy, directory, shared);
+    let supervisor = supervise::Supervisor::new(live, directory, shared);
     tokio::spawn(async move {
         let _guard = guard;
         supervisor.run(shutdown).await;

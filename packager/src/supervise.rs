@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flambeau_config::schema::ChannelConfig;
-use flambeau_config::{Config, Mode, Policy};
+use flambeau_config::{Config, Live, Mode, Policy};
+use flambeau_media::ChannelId;
 use flambeau_media::channel::Channel;
 use flambeau_media::directory::Directory;
 use flambeau_media::feed::Feed;
-use flambeau_media::{ChannelId, FeedId};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Watches the Directory, runs a Worker for each Channel whose Feed is there.
 pub(crate) struct Supervisor {
-    timing: Timing,
+    live: Live,
     /// The Channel ends with its Feed: there is no telling that it will come back.
     channels_end: bool,
     policy: Policy,
@@ -44,9 +44,12 @@ pub(crate) struct Supervisor {
 /// A Channel that is open.
 struct Entry {
     channel: Arc<Channel>,
-    feed: FeedId,
     timing: Timing,
     resume: Arc<Mutex<Resume>>,
+    /// Ends its Worker alone.
+    stop: CancellationToken,
+    /// The task of its Worker.
+    task: Option<Id>,
     work: Work,
     backoff: Duration,
     started: Instant,
@@ -66,12 +69,11 @@ enum Work {
 }
 
 impl Supervisor {
-    pub(crate) fn new(config: &Config, policy: Policy, directory: Arc<Directory>, board: Board) -> Self {
-        let defaults = &config.packager;
+    pub(crate) fn new(live: &Live, directory: Arc<Directory>, board: Board) -> Self {
         Self {
-            timing: Timing { part: defaults.part, segment: defaults.segment, window: defaults.window },
-            channels_end: config.mode == Mode::Lab,
-            policy,
+            live: live.clone(),
+            channels_end: live.current().mode == Mode::Lab,
+            policy: live.policy(),
             directory,
             board,
             entries: BTreeMap::new(),
@@ -81,14 +83,17 @@ impl Supervisor {
     }
 
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut changes = self.directory.changes();
+        let (mut changes, mut configured) = (self.directory.changes(), self.live.subscribe());
         loop {
             changes.borrow_and_update();
+            configured.borrow_and_update();
+            self.follow_configuration();
             self.look(&shutdown);
             let due = self.due();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = changes.changed() => {}
+                _ = configured.changed() => {}
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
                 () = tokio::time::sleep_until(due) => {}
             }
@@ -96,6 +101,53 @@ impl Supervisor {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.ended(ended);
         }
+    }
+
+    /// Ends the Channels that are no longer configured, and stops those that are configured otherwise, to be started
+    /// anew. No other Channel is touched.
+    fn follow_configuration(&mut self) {
+        if self.channels_end {
+            return; // The lab has no configuration to follow.
+        }
+        let config = self.live.current();
+        let mut removed = Vec::new();
+        for (id, entry) in &mut self.entries {
+            let plan = config.channels.iter().find(|plan| plan.id == *id);
+            let timing = plan.map(|plan| timing_of(&config, plan));
+            let feed_stays = plan.is_some_and(|plan| plan.feed == *entry.channel.feed());
+            if feed_stays && timing == Some(entry.timing) {
+                continue;
+            }
+            if matches!(entry.work, Work::Running) {
+                entry.stop.cancel(); // The end of its task brings us back here.
+                continue;
+            }
+            let (Some(plan), Some(timing)) = (plan, timing) else {
+                removed.push(id.clone());
+                continue;
+            };
+            tracing::info!(channel = %id, "its configuration is another: it is packaged anew");
+            entry.timing = timing;
+            if let Work::Closing { .. } = entry.work {
+                entry.work = Work::Idle;
+            }
+            if !feed_stays {
+                entry.channel.clear();
+                entry.channel = Channel::new(id.clone(), plan.feed.clone());
+                self.directory.open_channel(entry.channel.clone());
+            }
+        }
+        for id in removed {
+            tracing::info!(channel = %id, "it is no longer configured: it ends");
+            self.remove(&id);
+        }
+    }
+
+    fn remove(&mut self, id: &ChannelId) {
+        let Some(entry) = self.entries.remove(id) else { return };
+        self.directory.close_channel(id);
+        entry.channel.clear();
+        self.board().remove(id);
     }
 
     /// Starts what can run and forgets what is over.
@@ -129,8 +181,10 @@ impl Supervisor {
             Work::Backoff(_) | Work::Idle => entry.worker(&self.board),
         };
         entry.started = now;
-        let run = worker.run(feed.clone(), self.channels_end, shutdown.clone(), entry.resume.clone());
+        entry.stop = shutdown.child_token();
+        let run = worker.run(feed.clone(), self.channels_end, entry.stop.clone(), entry.resume.clone());
         let id = self.tasks.spawn(run).id();
+        entry.task = Some(id);
         self.names.insert(id, plan.id.clone());
         tracing::info!(channel = %plan.id, feed = %feed.id(), "packaging");
     }
@@ -139,16 +193,13 @@ impl Supervisor {
         let channel = Channel::new(plan.id.clone(), plan.feed.clone());
         self.directory.open_channel(channel.clone());
         self.board().insert(plan.id.clone(), Stats::default());
-        let timing = Timing {
-            part: plan.part.unwrap_or(self.timing.part),
-            segment: plan.segment.unwrap_or(self.timing.segment),
-            window: plan.window.unwrap_or(self.timing.window),
-        };
+        let timing = timing_of(&self.live.current(), plan);
         Entry {
             channel,
-            feed: plan.feed.clone(),
             timing,
             resume: Arc::default(),
+            stop: CancellationToken::new(),
+            task: None,
             work: Work::Idle,
             backoff: BACKOFF_MIN,
             started: Instant::now(),
@@ -161,13 +212,13 @@ impl Supervisor {
             Err(error) => error.id(),
         };
         let Some(name) = self.names.remove(&id) else { return };
-        let Some(entry) = self.entries.get_mut(&name) else { return };
+        let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.task == Some(id)) else { return };
         match ended {
             Ok((_, (worker, stopped))) => {
                 let until = Instant::now() + entry.timing.window;
                 entry.work = Work::Closing { worker: Box::new(worker), until };
                 if stopped == Stopped::FeedClosed {
-                    tracing::info!(channel = %name, feed = %entry.feed, "the Feed is closed: packaging stops");
+                    tracing::info!(channel = %name, feed = %entry.channel.feed(), "the Feed is closed: packaging stops");
                 }
             }
             Err(error) => {
@@ -196,7 +247,7 @@ impl Supervisor {
         let now = Instant::now();
         let over = |entry: &Entry| match entry.work {
             Work::Closing { until, .. } => now >= until,
-            Work::Backoff(_) => self.directory.feed(&entry.feed).is_none(),
+            Work::Backoff(_) => self.directory.feed(entry.channel.feed()).is_none(),
             Work::Running | Work::Idle => false,
         };
         let expired: Vec<ChannelId> =
@@ -206,9 +257,7 @@ impl Supervisor {
             entry.channel.clear();
             entry.work = Work::Idle;
             if self.channels_end {
-                self.entries.remove(&id);
-                self.directory.close_channel(&id);
-                self.board().remove(&id);
+                self.remove(&id);
             }
         }
     }
@@ -239,6 +288,17 @@ impl Entry {
             ..resume
         });
         Worker::new(self.channel.clone(), self.timing, board.clone(), resumed)
+    }
+}
+
+/// How a Channel is cut: as it says itself, or as `[packager]` does.
+fn timing_of(config: &Config, plan: &ChannelConfig) -> Timing {
+    let defaults = &config.packager;
+    Timing {
+        part: plan.part.unwrap_or(defaults.part),
+        segment: plan.segment.unwrap_or(defaults.segment),
+        window: plan.window.unwrap_or(defaults.window),
+        memory_max: defaults.memory_max,
     }
 }
 

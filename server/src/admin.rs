@@ -121,6 +121,7 @@ async fn fresh(mut response: Response) -> Response {
 const LIMITS: Limits = Limits {
     connections_max: 256,
     connections_per_address_max: 128,
+    requests_per_second_max: 1000,
     header_bytes_max: 16 << 10,
     header_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_secs(60),

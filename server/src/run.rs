@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use flambeau_config::{Config, Policy};
+use flambeau_config::{Config, Live};
 use flambeau_edge as edge;
 use flambeau_ingest as ingest;
 use flambeau_media::directory::Directory;
@@ -48,47 +48,46 @@ impl Node {
     fn start(config: &Config, roles: Roles) -> anyhow::Result<Self> {
         let (closing, cut, end) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-        let policy = Policy::new(config);
+        let live = Live::new(config.clone());
         let directory = Arc::new(Directory::default());
         let mut registry = Registry::new();
         registry.add(Box::new(metrics::Feeds(directory.clone())));
         let (mut ports, mut http_stats) = (Vec::new(), Vec::new());
 
         let venues = roles.ingest.then(|| {
-            let server =
-                ingest::srt::Server::bind(&config.ingest.srt, policy.clone(), directory.clone(), cut.clone())
-                    .map_err(cannot_listen("SRT in", "udp", config.ingest.srt.listen, "ingest.srt.listen"))?;
+            let server = ingest::srt::Server::bind(&live, directory.clone(), cut.clone())
+                .map_err(cannot_listen("SRT in", "udp", config.ingest.srt.listen, "ingest.srt.listen"))?;
             tracing::info!(address = %server.local_addr(), "SRT in: venues publish here");
             ports.push(("ingest", server.stats()));
             let venues = server.venues();
             tokio::spawn(server.run(closing.clone()));
-            tokio::spawn(ingest::reap(directory.clone(), config.ingest.srt.reconnect_grace, cut.clone()));
+            tokio::spawn(ingest::reap(directory.clone(), live.clone(), cut.clone()));
             anyhow::Ok(venues)
         });
         let venues = venues.transpose()?;
 
-        let packager = roles
-            .packager
-            .then(|| Arc::new(packager::start(config, policy.clone(), directory.clone(), cut.clone())));
+        let packager =
+            roles.packager.then(|| Arc::new(packager::start(&live, directory.clone(), cut.clone())));
 
         let (mut pulls, mut http) = (None, None);
         if roles.edge {
-            let server =
-                edge::srt::Server::bind(&config.edge.srt, policy.clone(), directory.clone(), cut.clone())
-                    .map_err(cannot_listen("SRT out", "udp", config.edge.srt.listen, "edge.srt.listen"))?;
+            let server = edge::srt::Server::bind(&live, directory.clone(), cut.clone())
+                .map_err(cannot_listen("SRT out", "udp", config.edge.srt.listen, "edge.srt.listen"))?;
             tracing::info!(address = %server.local_addr(), "SRT out: broadcasters pull here");
             ports.push(("edge", server.stats()));
             pulls = Some(server.pulls());
             tokio::spawn(server.run(closing.clone()));
 
-            let server =
-                edge::http::Server::bind(&config.edge.http, policy, directory.clone(), closing.clone())
-                    .map_err(|error| {
-                        cannot_listen("HTTP", "tcp", config.edge.http.listen, "edge.http.listen")(
-                            error.source,
-                        )
-                    })?
-                    .with_grace(config.drain.grace);
+            let server = edge::http::Server::bind(
+                &config.edge.http,
+                live.policy(),
+                directory.clone(),
+                closing.clone(),
+            )
+            .map_err(|error| {
+                cannot_listen("HTTP", "tcp", config.edge.http.listen, "edge.http.listen")(error.source)
+            })?
+            .with_grace(config.drain.grace);
             tracing::info!(address = %server.local_addr(), "HTTP: HLS at /CHANNEL/index.m3u8, DASH at /CHANNEL/manifest.mpd");
             http_stats.push(("edge", server.stats().clone()));
             http = Some(tokio::spawn(server.run()));

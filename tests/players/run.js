@@ -1,30 +1,41 @@
 // Plays what a running Flambeau serves in real players, and reads it with others' parsers and tools.
 //
-//   node run.js [PART OF A CASE'S NAME]...
+//   node run.js [--minutes N] [PART OF A CASE'S NAME]...
+//
+//   node run.js                      everything, a minute a player
+//   node run.js --minutes 30 glass   how far all players are behind the camera, for half an hour
 //
 // FLAMBEAU_FULL=1 plays for ten minutes instead of one. FLAMBEAU_PROFILE is `debug` or `release`. FLAMBEAU names
 // a binary. CHROMIUM names a browser.
 
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { encoderReturns, pictureChanges } from './cases/changes.js';
+import { glassToGlass, warmStarts } from './cases/glass.js';
 import { offAirPlays } from './cases/offair.js';
 import { playlistsParse } from './cases/playlists.js';
+import { venueReturns } from './cases/resume.js';
 import { steady } from './cases/steady.js';
 import { toolsRead } from './cases/tools.js';
 import { Browser } from './harness/browser.js';
 import { killAll } from './harness/process.js';
 import { Report } from './harness/report.js';
 import { Flambeau, targetDirectory } from './harness/server.js';
-import { Encoder, prepare } from './harness/venue.js';
+import { ClockEncoder, Encoder, prepare } from './harness/venue.js';
 
-const FEEDS = ['main', 'changing', 'off-air'];
-const PLAY_SECONDS = process.env.FLAMBEAU_FULL === '1' ? 600 : 60;
+const FEEDS = ['main', 'clock', 'changing', 'off-air'];
+const { values: options, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: 'string' } },
+});
+const PLAY_SECONDS = options.minutes ? Number(options.minutes) * 60 : process.env.FLAMBEAU_FULL === '1' ? 600 : 60;
+if (!(PLAY_SECONDS > 0)) throw new Error(`--minutes ${options.minutes} is no length of time`);
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.once('exit', killAll);
 
-const report = new Report(process.argv.slice(2));
+const report = new Report(wanted);
 let server;
 let browser;
 try {
@@ -32,15 +43,8 @@ try {
   server = await Flambeau.start(FEEDS);
   browser = await Browser.open();
   const context = { report, server, browser, seconds: PLAY_SECONDS };
-
-  const venue = new Encoder(server.publish('main'));
-  await server.established('main');
-  await steady({ ...context, feed: 'main' });
-  await playlistsParse({ ...context, feed: 'main' });
-  await toolsRead({ ...context, feed: 'main' });
-  await encoderReturns({ ...context, feed: 'main', venue });
-  await venue.stop();
-
+  await ordinary({ ...context, feed: 'main' });
+  await lowLatency({ ...context, feed: 'clock' });
   await pictureChanges({ ...context, feed: 'changing' });
   await offAirPlays({ ...context, feed: 'off-air' });
 } catch (error) {
@@ -57,3 +61,32 @@ if (server) {
   });
 }
 process.exitCode = report.close(join(targetDirectory(), 'players', 'results.json')) ? 0 : 1;
+
+/** An ordinary feed, in every player and tool. */
+async function ordinary(context) {
+  const { server, feed } = context;
+  const venue = new Encoder(server.publish(feed));
+  try {
+    await server.established(feed);
+    await steady(context);
+    await playlistsParse(context);
+    await toolsRead(context);
+    await encoderReturns({ ...context, venue });
+  } finally {
+    await venue.stop();
+  }
+}
+
+/** A clock before the camera, in the players at low latency. */
+async function lowLatency(context) {
+  const { server, feed } = context;
+  const venue = new ClockEncoder(server.publish(feed));
+  try {
+    await server.established(feed);
+    await warmStarts(context);
+    await glassToGlass(context);
+    await venueReturns({ ...context, venue });
+  } finally {
+    await venue.stop();
+  }
+}

@@ -5,12 +5,16 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use flambeau_media::Utc;
+
+use crate::certificate::Certificate;
 use crate::glob::Glob;
 use crate::schema::{Broadcaster, ChannelConfig, Entitlement, Holder};
 use crate::units::duration;
 
 use super::Draft;
 use super::report::Report;
+use super::section::readable_by_others;
 use super::value::{listed, nearest};
 
 /// Reports what does not fit together.
@@ -23,6 +27,7 @@ pub(super) fn check(draft: &Draft, report: &Report) {
         );
     }
     listeners(draft, report);
+    certificate(draft, report);
     cutting(draft, report);
     duplicates("feeds", draft.feeds.iter().map(|feed| feed.as_ref().map(|feed| &feed.id)), report);
     duplicates("channels", draft.channels.iter().map(|c| c.as_ref().map(|c| &c.id)), report);
@@ -44,7 +49,7 @@ fn present<T>(entries: &[Option<T>]) -> impl Iterator<Item = (usize, &T)> {
     entries.iter().enumerate().filter_map(|(index, entry)| entry.as_ref().map(|entry| (index, entry)))
 }
 
-/// No two listeners on one port, and the admin listener where nobody else can reach it.
+/// No two listeners on one port, and an admin listener that not everyone can use.
 fn listeners(draft: &Draft, report: &Report) {
     let config = &draft.config;
     let listeners = [
@@ -67,18 +72,30 @@ fn listeners(draft: &Draft, report: &Report) {
             );
         }
     }
-    if !config.admin.listen.ip().is_loopback() {
+    admin(draft, report);
+}
+
+/// An admin listener that other machines can reach asks who they are.
+fn admin(draft: &Draft, report: &Report) {
+    let admin = &draft.config.admin;
+    if admin.listen.ip().is_loopback() {
+        return;
+    }
+    let loopback = format!("\"127.0.0.1:{}\"", admin.listen.port());
+    if secret_of("admin", "token", report).is_none() {
         report.error(
             "admin.listen",
+            format!("{} can be reached from other machines, and there is no token to ask for", admin.listen),
+            format!("give [admin] a token or token_file, or bind it to loopback, {loopback}"),
+        );
+    } else {
+        report.warning(
+            "admin.listen",
             format!(
-                "{} can be reached from other machines, and it asks nobody who they are",
-                config.admin.listen
+                "{} can be reached from other machines, without TLS: the token can be read",
+                admin.listen
             ),
-            format!(
-                "bind it to loopback, \"127.0.0.1:{}\", and reach it through a tunnel or a proxy that \
-                 authenticates",
-                config.admin.listen.port()
-            ),
+            format!("bind it to loopback, {loopback}, and reach it through a tunnel or a proxy that has TLS"),
         );
     }
 }
@@ -87,6 +104,47 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
     // Port 0 asks the system for a free one. "Any address" takes the port on each.
     let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() == b.port() && a.port() != 0 && same_host
+}
+
+/// A certificate that a TLS server can show, and its key.
+fn certificate(draft: &Draft, report: &Report) {
+    let http = &draft.config.edge.http;
+    let (chain, key) = match (&http.certificate, &http.key) {
+        (Some(chain), Some(key)) => (chain, key),
+        (Some(_), None) if !report.is_given("edge.http.key") => {
+            return report.error(
+                "edge.http.certificate",
+                "there is no key to the certificate",
+                "add key = \"key.pem\" to [edge.http]",
+            );
+        }
+        (None, Some(_)) if !report.is_given("edge.http.certificate") => {
+            return report.error(
+                "edge.http.key",
+                "there is no certificate to the key",
+                "add certificate = \"certificate.pem\" to [edge.http]",
+            );
+        }
+        _ => return,
+    };
+    match Certificate::load(chain, key) {
+        Ok(certificate) => {
+            if let Some(fault) = certificate.untimely(Utc::now()) {
+                let message = format!("{} {fault}", chain.display());
+                report.warning("edge.http.certificate", message, "renew it: the files are read again by themselves");
+            }
+            if readable_by_others(key) {
+                report.warning(
+                    "edge.http.key",
+                    format!("{} can be read by other users of this machine", key.display()),
+                    format!("chmod 600 {}", key.display()),
+                );
+            }
+        }
+        Err(error) => {
+            report.error(&format!("edge.http.{}", error.part.key()), error.to_string(), error.remedy());
+        }
+    }
 }
 
 /// Part, Segment and window of `[packager]` and of each Channel.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -159,6 +159,12 @@ impl<'a> Section<'a> {
         *into = array.iter().enumerate().filter_map(read).collect();
     }
 
+    /// The path `key` says, relative to the directory of the configuration's own file.
+    pub(super) fn file(&mut self, key: &str) -> Option<PathBuf> {
+        let path: String = self.take(key)?;
+        Some(self.report.file().parent().unwrap_or(Path::new("")).join(path))
+    }
+
     /// Sets `into` to the secret `key`, or to what is in the file `key_file`; its length in bytes has bounds.
     pub(super) fn secret(&mut self, key: &str, into: &mut Option<Secret>, bounds: RangeInclusive<usize>) {
         let (file_key, path) = (format!("{key}_file"), join(&self.path, key));
@@ -242,13 +248,13 @@ impl<'a> Section<'a> {
 }
 
 #[cfg(unix)]
-fn readable_by_others(file: &Path) -> bool {
+pub(super) fn readable_by_others(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &Path) -> bool {
+pub(super) fn readable_by_others(_: &Path) -> bool {
     false
 }
 

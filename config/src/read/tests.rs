@@ -116,8 +116,8 @@ fn each_problem_is_reported_at_once_in_the_order_of_the_file() {
              \"0.0.0.0:9000\"",
             "3:16 error edge.http.idle_timeout: \"60\" has no unit | add the unit (d, h, m, s, ms, us) to 60: \"200ms\"",
             "4:1 error edge.http.speed: there is no such key | remove it; the keys of edge.http are listen, \
-             connections_max, connections_per_address_max, header_bytes_max, header_timeout, idle_timeout, \
-             write_timeout, cors_origins",
+             certificate, key, connections_max, connections_per_address_max, requests_per_second_max, \
+             header_bytes_max, header_timeout, idle_timeout, write_timeout, cors_origins, access_log",
             "7:6 error feeds[0].id: an id has letters, digits, '.', '_' and '-' and starts with a letter or digit: \
              '/' does not fit | choose an id such as \"athletics-main\"",
             "8:14 error feeds[0].passphrase: a passphrase has 10 to 79 bytes, this one has 5 | choose a passphrase of \
@@ -246,146 +246,6 @@ fn a_value_out_of_bounds_names_them() {
 }
 
 #[test]
-fn a_duplicate_id_names_the_line_of_the_first() {
-    has_one(
-        "[[feeds]]\nid = \"a\"\npassphrase = \"0123456789\"\n[[feeds]]\nid = \"a\"\npassphrase = \"0123456789\"",
-        "5:6 error feeds[1].id: the id \"a\" is taken: feeds[0] on line 2 has it | give one of the two another id, or \
-         remove it",
-    );
-}
-
-#[test]
-fn a_channel_of_no_feed_is_an_error() {
-    has_one(
-        "[[channels]]\nid = \"c\"\nfeed = \"fin\"",
-        "3:8 error channels[0].feed: there is no Feed \"fin\" | did you mean \"fine\"?",
-    );
-}
-
-const RTX: &str = "[[broadcasters]]\nid = \"rtx\"\npassphrase = \"0123456789\"\ntoken = \"0123456789\"\n";
-
-#[test]
-fn an_entitlement_of_an_unknown_broadcaster_is_an_error() {
-    has_one(
-        "[[entitlements]]\nbroadcaster = \"rtx\"\nfeeds = [\"fine\"]",
-        "2:15 error entitlements[0].broadcaster: there is no broadcaster \"rtx\" | add [[broadcasters]] with id = \
-         \"rtx\"; there are: none",
-    );
-}
-
-#[test]
-fn a_pattern_that_names_nothing_is_a_warning() {
-    has_one(
-        &format!("{RTX}[[entitlements]]\nbroadcaster = \"*\"\nfeeds = [\"f*\", \"swim-*\"]"),
-        "7:16 warning entitlements[0].feeds[1]: \"swim-*\" is the name of no Feed here | there are: fine",
-    );
-    has_one(
-        &format!("{RTX}[[entitlements]]\nbroadcaster = \"rtx\""),
-        "5:1 warning entitlements[0]: it grants nothing | add feeds = [\"NAME\"] or channels = [\"NAME\"]",
-    );
-}
-
-#[test]
-fn a_port_used_twice_is_an_error_on_the_same_protocol_only() {
-    has_one(
-        "[edge.srt]\nlisten = \"127.0.0.1:9000\"",
-        "2:10 error edge.srt.listen: udp port 9000 is that of ingest.srt.listen too | give edge.srt.listen or \
-         ingest.srt.listen another port",
-    );
-    has_one(
-        "[ingest.srt]\nlisten = \"127.0.0.1:9001\"",
-        "2:10 error ingest.srt.listen: udp port 9001 is that of edge.srt.listen too | give ingest.srt.listen or \
-         edge.srt.listen another port",
-    );
-    let apart = "[edge.http]\nlisten = \"0.0.0.0:9000\"\n[edge.srt]\nlisten = \"127.0.0.2:9000\"\n[ingest.srt]\n\
-                 listen = \"127.0.0.1:9000\"\n[[feeds]]\nid = \"a\"\npassphrase = \"0123456789\"\n";
-    assert_eq!(found(apart), [""; 0]);
-}
-
-#[test]
-fn a_part_is_shorter_than_a_segment() {
-    has_one(
-        "[packager]\npart = \"2s\"",
-        "2:8 error packager.part: a Part (2s) is not shorter than a Segment (2s) | choose a part of a tenth of the \
-         segment: \"200ms\" for \"2s\"",
-    );
-}
-
-#[test]
-fn a_window_holds_three_segments() {
-    has_one(
-        "[packager]\nwindow = \"5s\"",
-        "2:10 error packager.window: a window of 5s is less than three Segments of 2s | choose a window of 6s or \
-         more, or shorter Segments",
-    );
-    has_one(
-        "[[channels]]\nid = \"c\"\nfeed = \"fine\"\nsegment = \"30s\"",
-        "4:11 error channels[0].segment: a window of 1m is less than three Segments of 30s | choose a window of 1m30s \
-         or more, or shorter Segments",
-    );
-}
-
-#[test]
-fn a_history_is_at_least_the_latency() {
-    has_only(
-        "[edge.srt]\nlatency = \"8s\"\n[[feeds]]\nid = \"a\"\npassphrase = \"0123456789\"\nhistory = \"2s\"\n",
-        "6:11 error feeds[0].history: a history of 2s is shorter than the latency of 8s (edge.srt.latency) | choose a \
-         history of 8s or more: a retransmission is read from it",
-    );
-    has_only(
-        "[ingest.srt]\nlatency = \"8s\"\n[[feeds]]\nid = \"a\"\npassphrase = \"0123456789\"\n",
-        "3:1 error feeds[0].history: a history of 5s is shorter than the latency of 8s (ingest.srt.latency) | choose a \
-         history of 8s or more: a retransmission is read from it",
-    );
-}
-
-#[test]
-fn the_admin_listener_is_on_loopback() {
-    has_one(
-        "[admin]\nlisten = \"0.0.0.0:8081\"",
-        "2:10 error admin.listen: 0.0.0.0:8081 can be reached from other machines, and it asks nobody who they are | \
-         bind it to loopback, \"127.0.0.1:8081\", and reach it through a tunnel or a proxy that authenticates",
-    );
-}
-
-#[test]
-fn what_has_no_secret_is_a_warning() {
-    has_only(
-        "[[feeds]]\nid = \"a\"\n",
-        "2:6 warning feeds[0].id: a has no passphrase: anyone who can reach the port may publish it | give it a \
-         passphrase or passphrase_file, or the networks it may come from as sources",
-    );
-    assert_eq!(found("[ingest.srt]\npassphrase = \"0123456789\"\n[[feeds]]\nid = \"a\"\n"), [""; 0]);
-    assert_eq!(found("[[feeds]]\nid = \"a\"\nsources = [\"192.0.2.1\"]\n"), [""; 0]);
-    let bare = "[[broadcasters]]\nid = \"rtx\"\n[[entitlements]]\nbroadcaster = \"rtx\"\nfeeds = [\"fine\"]\n\
-                [[feeds]]\nid = \"fine\"\npassphrase = \"0123456789\"\n";
-    assert_eq!(
-        found(bare),
-        [
-            "2:6 warning broadcasters[0].id: rtx has no passphrase: whoever knows its name may pull its Feeds over \
-             SRT, in the clear | give it a passphrase or passphrase_file",
-            "2:6 warning broadcasters[0].id: rtx has no token: whoever knows its name may watch its Channels over \
-             HTTP | give it a token or token_file",
-        ]
-    );
-    has_one(
-        RTX,
-        "2:6 warning broadcasters[0].id: rtx has no Entitlement: it may take nothing that is not public | add \
-         [[entitlements]] with broadcaster = \"rtx\"",
-    );
-}
-
-#[test]
-fn a_token_names_one_broadcaster() {
-    let other = RTX.replace("rtx", "bbx");
-    has_one(
-        &format!("{RTX}{other}[[entitlements]]\nbroadcaster = \"*\"\nfeeds = [\"*\"]"),
-        "8:9 error broadcasters[1].token: the token is that of rtx (broadcasters[0]) too: it cannot tell who asks | \
-         give each broadcaster a token of its own",
-    );
-}
-
-#[test]
 fn a_line_that_is_not_toml_is_named_with_its_remedy() {
     has_only_syntax(
         "[ingest.srt]\nlatency = 120ms\n[[feeds]]\nid = \"a\"\n",
@@ -498,4 +358,26 @@ fn a_problem_prints_as_compilers_do() {
 }
 
 mod agreement;
+mod cross;
 mod hostile;
+
+#[test]
+fn a_certificate_that_does_not_parse_is_a_problem_of_its_line() {
+    let directory = temporary_directory("certificate");
+    fs::write(directory.join("c.pem"), "hello").expect("the temporary directory can be written");
+    let text = "[edge.http]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\
+                [[feeds]]\nid = \"f\"\npassphrase = \"long enough\"\n";
+    let problems = parse(text, &directory.join("flambeau.toml")).expect_err("no certificate");
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert_eq!((problem.line, problem.key.as_str()), (2, "edge.http.certificate"));
+    assert!(problem.message.contains("c.pem has no PEM section"), "{problem}");
+    assert!(problem.remedy.contains("fullchain.pem"), "{problem}");
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    has_one(
+        "[edge.http]\ncertificate = \"c.pem\"\n",
+        "2:15 error edge.http.certificate: there is no key to the certificate | add key = \"key.pem\" to [edge.http]",
+    );
+}

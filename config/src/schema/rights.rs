@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::units::{bytes, duration, text};
 
 /// `[[feeds]]`: a contribution that a venue may publish.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct FeedConfig {
     /// Name of the Feed, as the venue gives it in its Stream ID.
@@ -62,7 +62,7 @@ impl FeedConfig {
 }
 
 /// `[[channels]]`: a service packaged of a Feed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ChannelConfig {
     /// Name of the Channel: the first part of its URL.
@@ -89,6 +89,10 @@ pub struct ChannelConfig {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::serialize_option")]
     #[schemars(with = "Option<duration::Text>", default, extend("x-range" = ["2s", "12h"]))]
     pub window: Option<Duration>,
+    /// How long its Segments are kept on disk, instead of that of `[packager]`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::serialize_option")]
+    #[schemars(with = "Option<duration::Text>", default, extend("x-range" = ["1m", "30d"]))]
+    pub archive_window: Option<Duration>,
     /// Anyone may watch it, without credentials.
     #[schemars(default)]
     pub public: bool,
@@ -97,12 +101,21 @@ pub struct ChannelConfig {
 impl ChannelConfig {
     /// A Channel of this id made of this Feed, all else by default.
     pub fn new(id: ChannelId, feed: FeedId) -> Self {
-        Self { id, feed, label: None, part: None, segment: None, window: None, public: false }
+        Self {
+            id,
+            feed,
+            label: None,
+            part: None,
+            segment: None,
+            window: None,
+            archive_window: None,
+            public: false,
+        }
     }
 }
 
 /// `[[broadcasters]]`: a rights holder.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Broadcaster {
     /// Name of the broadcaster: `u=` of its Stream ID over SRT, its user name over HTTP.
@@ -124,7 +137,7 @@ pub struct Broadcaster {
 }
 
 /// `[[entitlements]]`: what a broadcaster may take.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Entitlement {
     /// Who may: the id of a broadcaster, or `*` for each broadcaster of this file.

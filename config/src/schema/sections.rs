@@ -1,6 +1,7 @@
 //! The sections that say how the node runs: `[ingest.srt]` to `[drain]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use crate::secret::Secret;
 use crate::units::{BitRate, bytes, duration, text};
 
 /// `[ingest]`: one section per contribution protocol.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Ingest {
     /// SRT from the venues.
@@ -18,7 +19,7 @@ pub struct Ingest {
 }
 
 /// `[ingest.srt]`: the port venues publish to over SRT.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct IngestSrt {
     /// UDP address and port venues call.
@@ -109,7 +110,7 @@ impl JsonSchema for KeyLength {
 }
 
 /// `[edge]`: one section per delivery protocol.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Edge {
     /// SRT to the broadcasters.
@@ -119,7 +120,7 @@ pub struct Edge {
 }
 
 /// `[edge.srt]`: the port broadcasters pull from over SRT.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct EdgeSrt {
     /// UDP address and port broadcasters call.
@@ -162,19 +163,30 @@ impl Default for EdgeSrt {
 }
 
 /// `[edge.http]`: the port players fetch HLS and DASH from.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct EdgeHttp {
     /// TCP address and port players connect to.
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "text::Address")]
     pub listen: SocketAddr,
-    /// Most connections at a time; a further one is closed.
+    /// PEM file of the certificate and those that vouch for it, relative to the configuration's. With it the port
+    /// speaks TLS 1.3 and nothing else; the files are read again when they change. Needs `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Most connections at a time; a further one is closed. Over HTTP/2 as many requests too.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub connections_max: usize,
-    /// Most connections of one address at a time.
+    /// Most connections of one address (of IPv6: of one /64) at a time. Over HTTP/2 as many requests too.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub connections_per_address_max: usize,
+    /// Most requests of one address in a second, on average; a further one gets 429. A CDN's node counts as one
+    /// address, and so do all players behind one router.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub requests_per_second_max: u32,
     /// Longest request head.
     #[serde(serialize_with = "bytes::serialize")]
     #[schemars(with = "bytes::Text", extend("x-range" = ["8KiB", "1MiB"]))]
@@ -194,25 +206,33 @@ pub struct EdgeHttp {
     /// Origins whose pages may fetch (CORS): `https://player.example`, or `*` for any.
     #[schemars(with = "Vec<text::Origin>")]
     pub cors_origins: Vec<String>,
+    /// File that gets a line for each request, relative to the configuration's: in the combined form, or JSON where
+    /// `log.format` is `json`. Without it there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<PathBuf>,
 }
 
 impl Default for EdgeHttp {
     fn default() -> Self {
         Self {
             listen: any(8080),
+            certificate: None,
+            key: None,
             connections_max: 10_000,
             connections_per_address_max: 512,
+            requests_per_second_max: 10_000,
             header_bytes_max: 16 * 1024,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(20),
             cors_origins: vec!["*".into()],
+            access_log: None,
         }
     }
 }
 
 /// `[packager]`: how a Feed is cut.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Packager {
     /// Length of a Part: the step in which players advance. Shorter is less latency and more requests.
@@ -223,10 +243,26 @@ pub struct Packager {
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text", extend("x-range" = ["500ms", "30s"]))]
     pub segment: Duration,
-    /// How far back players can seek. Memory grows with it.
+    /// How far back players can seek. Memory grows with it, up to `memory_max`.
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text", extend("x-range" = ["2s", "12h"]))]
     pub window: Duration,
+    /// Most bytes of media that a Channel holds in memory. A window that asks for more comes out shorter.
+    #[serde(serialize_with = "bytes::serialize")]
+    #[schemars(with = "bytes::Text", extend("x-range" = ["16MiB", "256GiB"]))]
+    pub memory_max: usize,
+    /// Directory that keeps the Segments on disk, beyond what memory holds. Relative to this file. Without it nothing
+    /// is kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<PathBuf>,
+    /// How long a Segment is kept on disk. What is older is deleted within a minute.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text", extend("x-range" = ["1m", "30d"]))]
+    pub archive_window: Duration,
+    /// Most bytes on disk, all Channels together; beyond, the oldest Segments go before their time.
+    #[serde(serialize_with = "bytes::serialize")]
+    #[schemars(with = "bytes::Text", extend("x-range" = ["16MiB", "1024TiB"]))]
+    pub archive_bytes_max: usize,
 }
 
 impl Default for Packager {
@@ -234,30 +270,49 @@ impl Default for Packager {
         Self {
             part: Duration::from_millis(200),
             segment: Duration::from_secs(2),
-            window: Duration::from_secs(60),
+            window: Duration::from_secs(600),
+            memory_max: 1 << 30,
+            archive: None,
+            archive_window: Duration::from_secs(4 * 3600),
+            archive_bytes_max: 1 << 40,
         }
     }
 }
 
-/// `[admin]`: metrics and health.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+/// `[admin]`: the console, the API, metrics and health.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Admin {
-    /// TCP address and port of `/metrics`, `/healthz`, `/readyz` and `/api/v1`. Loopback only: it asks nobody
-    /// who they are.
+    /// TCP address and port of the console, `/api/v1`, `/metrics`, `/healthz` and `/readyz`. One that other machines
+    /// can reach needs a token.
     #[serde(serialize_with = "text::serialize")]
     #[schemars(with = "text::Address")]
     pub listen: SocketAddr,
+    /// Token that `/api/v1` asks for (`Authorization: Bearer`), and so the console. Without one the API answers
+    /// nobody; metrics, health and the console's own files ask for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::secret::Token>")]
+    pub token: Option<Secret>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)), token: None }
     }
 }
 
+/// `[state]`: what the node remembers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct State {
+    /// Directory for what outlives the process: the revisions of this file. Relative to this file. Without it: beside
+    /// this file, under its name with `.state` for `.toml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<String>,
+}
+
 /// `[log]`: what is logged, and how.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Log {
     /// `human` for a terminal, `json` for a collector.
@@ -286,7 +341,7 @@ pub enum LogFormat {
 }
 
 /// `[drain]`: how the process ends.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Drain {
     /// How long Sessions may go on after SIGTERM or Ctrl-C before they are cut.

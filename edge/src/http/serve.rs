@@ -33,6 +33,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections at a time from one address (of IPv6: from one /64).
     pub connections_per_address_max: usize,
+    /// Requests a second of one address, on average; a further one gets 429.
+    pub requests_per_second_max: u32,
     /// Bytes of a request's line and fields; over: 431, then closed. At least 8 KiB.
     pub header_bytes_max: usize,
     /// From the first byte of a request's head to its last, and from the connection to the first request.
@@ -48,6 +50,7 @@ impl From<&EdgeHttp> for Limits {
         Self {
             connections_max: config.connections_max,
             connections_per_address_max: config.connections_per_address_max,
+            requests_per_second_max: config.requests_per_second_max,
             header_bytes_max: config.header_bytes_max,
             header_timeout: config.header_timeout,
             idle_timeout: config.idle_timeout,

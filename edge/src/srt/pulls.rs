@@ -1,7 +1,8 @@
 //! Which sessions pull which Feed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use flambeau_config::{Policy, Pull as Right};
 use flambeau_media::{BroadcasterId, FeedId, Utc};
 use flambeau_srt::endpoint::Session;
 
@@ -10,6 +11,8 @@ use super::feed_source::Progress;
 /// A session that pulls a Feed.
 #[derive(Debug, Clone)]
 pub struct Pull {
+    /// Its number, from 1, among those since the process began.
+    pub id: u64,
     /// The Feed.
     pub feed: FeedId,
     /// Who pulls; none in lab mode.
@@ -18,8 +21,35 @@ pub struct Pull {
     pub session: Session,
     /// When it was admitted.
     pub since: Utc,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
     /// Where it stands in the Feed.
     pub progress: Progress,
+    /// The right it was let in by.
+    pub(super) right: Right,
+    /// Why we ended it, once we did.
+    pub(super) ended: Arc<OnceLock<String>>,
+}
+
+impl Pull {
+    /// Why `policy` does not allow this session, if it does not.
+    pub fn objection(&self, policy: &Policy) -> Option<String> {
+        let user = self.broadcaster.as_ref().map(BroadcasterId::as_str);
+        match policy.may_pull_feed(user, &self.feed) {
+            Err(denied) => Some(format!("it may no longer pull feed {}: {denied}", self.feed)),
+            Ok(right) if right != self.right => {
+                Some(format!("the passphrase of {} is another", user.unwrap_or("its broadcaster")))
+            }
+            Ok(_) => None,
+        }
+    }
+
+    /// Ends the session; `why` is what the log says of it.
+    pub async fn end(&self, why: impl Into<String>) {
+        // The first reason is the reason.
+        let _ = self.ended.set(why.into());
+        self.session.close().await;
+    }
 }
 
 /// The sessions that pull. The port's session limit bounds them.

@@ -2,29 +2,21 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use flambeau_config::Secret;
 use flambeau_media::feed::History;
 use flambeau_media::{FeedId, Utc};
 use flambeau_srt::endpoint::{AcceptError, Acceptance, Request, Role};
 use flambeau_srt::protocol::connection::Settings;
 use flambeau_srt::protocol::crypto::Passphrase;
-use flambeau_srt::protocol::reject::Reason;
+use flambeau_srt::protocol::reject::{Reason, Refusal};
 use flambeau_srt::protocol::stream_id::Mode;
 
 use super::Room;
 use super::feed_sink::{FeedSink, Signal};
 use super::venues::{Claim, Venue};
-
-/// Why a caller is turned away: the code it gets, and what the operator reads.
-struct Refusal {
-    reason: Reason,
-    why: String,
-}
-
-fn refusal(reason: Reason, why: impl Into<String>) -> Refusal {
-    Refusal { reason, why: why.into() }
-}
 
 /// Decides on a caller and, if it is admitted, stays until its session ends.
 pub(super) async fn admit(room: Arc<Room>, request: Request) {
@@ -51,11 +43,23 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
         Ok(session) => {
             tracing::info!(%peer, feed = %feed.id, user, encrypted, "venue connected");
             let before = claim.before.clone();
-            let venue = Venue { feed: feed.id, user, session, since: Utc::now(), signal };
+            let venue = Venue {
+                id: SESSIONS.fetch_add(1, Ordering::Relaxed),
+                feed: feed.id,
+                user,
+                session,
+                since: Utc::now(),
+                encrypted,
+                signal,
+                passphrase: feed.passphrase,
+                ended: Arc::default(),
+            };
             claim.keep(venue.clone());
+            // The configuration may have changed since it was vetted.
+            room.review_one(venue.clone());
             if let Some(before) = before {
                 tracing::info!(feed = %venue.feed, peer = %before.session.peer(), "its dead session is replaced");
-                before.session.close().await;
+                before.end("its venue came back with another session").await;
             }
             watch(&room, venue).await;
         }
@@ -69,48 +73,51 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
 struct Vetted {
     id: FeedId,
     history: History,
+    passphrase: Option<Secret>,
 }
 
 /// What can be told from the request alone.
 fn vet(room: &Room, request: &Request) -> Result<(Vetted, Acceptance), Refusal> {
     let stream_id = request.stream_id();
     if matches!(stream_id.mode(), Some(Mode::Request | Mode::Bidirectional)) {
-        return Err(refusal(
+        return Err(Refusal::new(
             Reason::BadMode,
             "this port takes feeds in (m=publish); pull from the port of [edge.srt]",
         ));
     }
     let Some(resource) = stream_id.resource() else {
         let why = "the stream id names no feed: set streamid to FEED or #!::r=FEED,m=publish";
-        return Err(refusal(Reason::BadRequest, why));
+        return Err(Refusal::new(Reason::BadRequest, why));
     };
     let id = FeedId::from_str(resource)
-        .map_err(|error| refusal(Reason::BadRequest, format!("{resource:?}: {error}")))?;
+        .map_err(|error| Refusal::new(Reason::BadRequest, format!("{resource:?}: {error}")))?;
     let Some(policy) = room.policy.feed(&id) else {
-        return Err(refusal(Reason::NotFound, format!("no [[feeds]] entry has the id {id:?}")));
+        return Err(Refusal::new(Reason::NotFound, format!("no [[feeds]] entry has the id {id:?}")));
     };
     if !policy.allows_source(request.peer().ip()) {
-        return Err(refusal(
+        return Err(Refusal::new(
             Reason::Forbidden,
             format!("feed {id} may not be published from this address (sources)"),
         ));
     }
     if !policy.allows_user(stream_id.user()) {
-        return Err(refusal(Reason::Unauthorized, format!("feed {id} asks for one of its users (u=)")));
+        return Err(Refusal::new(Reason::Unauthorized, format!("feed {id} asks for one of its users (u=)")));
     }
     let passphrase = policy.passphrase.as_ref().map(|secret| Passphrase::new(secret.expose()));
     let passphrase =
-        passphrase.transpose().map_err(|error| refusal(Reason::ServerError, error.to_string()))?;
+        passphrase.transpose().map_err(|error| Refusal::new(Reason::ServerError, error.to_string()))?;
     let history = History { bytes_max: policy.history_bytes, age_max: policy.history };
-    let settings = Settings { idle_timeout: room.config.idle_timeout, ..Settings::default() };
-    Ok((Vetted { id, history }, Acceptance { passphrase, latency: room.config.latency, settings }))
+    let config = &room.live.current().ingest.srt;
+    let settings = Settings { idle_timeout: config.idle_timeout, ..Settings::default() };
+    let vetted = Vetted { id, history, passphrase: policy.passphrase };
+    Ok((vetted, Acceptance { passphrase, latency: config.latency, settings }))
 }
 
 /// Claims the Feed. One that is taken is given to a caller only if it is the same venue come back: the same address
 /// and user, and the old session silent. (The passphrase is proven by the handshake that follows.) A claim by someone
 /// else is waited for: it may be a stranger's, who fails in a moment, and must not keep the venue out.
 async fn claim(room: &Room, feed: &FeedId, request: &Request) -> Result<Claim, Refusal> {
-    let conflict = |why: &str| refusal(Reason::Conflict, format!("feed {feed} {why}"));
+    let conflict = |why: &str| Refusal::new(Reason::Conflict, format!("feed {feed} {why}"));
     let turn = Instant::now() + TURN_MAX;
     let claim = loop {
         match room.venues.claim(feed) {
@@ -142,7 +149,7 @@ async fn watch(room: &Room, venue: Venue) {
     let reason = venue.session.closed().await;
     room.venues.release(&venue);
     let total = venue.session.stats().total;
-    let fault = venue.signal.fault();
+    let fault = venue.signal.fault().or_else(|| venue.ended.get().cloned());
     let (feed, peer) = (&venue.feed, venue.session.peer());
     match fault {
         Some(fault) => tracing::warn!(%feed, %peer, "venue disconnected: {fault}"),
@@ -159,3 +166,6 @@ const SILENCE: Duration = Duration::from_millis(2_300);
 /// How long another's claim is waited for, and how often it is looked at.
 const TURN_MAX: Duration = Duration::from_millis(500);
 const TURN_POLL: Duration = Duration::from_millis(20);
+
+/// The number of the next session.
+static SESSIONS: AtomicU64 = AtomicU64::new(1);

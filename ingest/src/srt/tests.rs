@@ -56,6 +56,7 @@ const TS: u8 = 0x47;
 
 struct Port {
     address: SocketAddr,
+    live: Live,
     directory: Arc<Directory>,
     venues: Venues,
     shutdown: CancellationToken,
@@ -64,13 +65,13 @@ struct Port {
 impl Port {
     fn open(config: &Config) -> Self {
         let (directory, shutdown) = (Arc::<Directory>::default(), CancellationToken::new());
-        let mut srt = config.ingest.srt.clone();
-        srt.listen = "127.0.0.1:0".parse().expect("an address");
-        let server = Server::bind(&srt, Policy::new(config), directory.clone(), shutdown.clone())
-            .expect("a free port");
+        let mut config = config.clone();
+        config.ingest.srt.listen = "127.0.0.1:0".parse().expect("an address");
+        let live = Live::new(config);
+        let server = Server::bind(&live, directory.clone(), shutdown.clone()).expect("a free port");
         let (address, venues) = (server.local_addr(), server.venues());
         tokio::spawn(server.run(shutdown.clone()));
-        Self { address, directory, venues, shutdown }
+        Self { address, live, directory, venues, shutdown }
     }
 
     async fn publish(&self, byte: u8, passphrase: Option<&str>) -> Result<Session, ConnectError> {
@@ -196,4 +197,55 @@ async fn a_venue_whose_session_is_dead_takes_its_own_place() {
     assert_eq!(dead.session.closed().await, CloseReason::Local);
     port.feed_is(|state| state == State::Live).await;
     assert_eq!(port.venues.list().len(), 1);
+}
+
+fn configured(passphrase: &str, users: &[&str]) -> Config {
+    let mut feed = FeedConfig::new("venue".parse().expect("an id"));
+    feed.passphrase = Some(Secret::new(passphrase));
+    feed.users = users.iter().map(|user| (*user).to_owned()).collect();
+    Config { feeds: vec![feed], ..Config::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_ends_the_venue_that_is_no_longer_allowed_and_no_other_change_does() {
+    const SECRET: &str = "correct horse battery";
+    let port = Port::open(&configured(SECRET, &[]));
+    let publish = async || port.publish(TS, Some(SECRET)).await.expect("admitted");
+    let session = publish().await;
+    port.feed_is(|state| state == State::Live).await;
+
+    let mut harmless = configured(SECRET, &[]);
+    harmless.feeds[0].label = Some("Main".into());
+    harmless.ingest.srt.latency = Duration::from_millis(400);
+    port.live.apply(harmless);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((session.close_reason(), port.venues.list()[0].encrypted), (None, true));
+    let later = port.live.current().ingest.srt.latency;
+    assert_eq!(later, Duration::from_millis(400));
+
+    for next in [configured("another horse battery", &[]), configured(SECRET, &["crew"]), Config::default()] {
+        port.live.apply(configured(SECRET, &[]));
+        let session = match port.venues.list().is_empty() {
+            true => publish().await,
+            false => session.clone(),
+        };
+        port.live.apply(next);
+        assert_eq!(session.closed().await, CloseReason::Peer);
+        port.feed_is(|state| matches!(state, State::Waiting(_))).await;
+        while !port.venues.list().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lower_limit_of_sessions_holds_for_those_to_come() {
+    let mut config = Config::lab();
+    let port = Port::open(&config);
+    let session = port.publish(TS, None).await.expect("admitted");
+    config.ingest.srt.sessions_max = 1;
+    port.live.apply(config);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(code(port.publish(TS, None).await), Reason::Overload.code());
+    assert_eq!(session.close_reason(), None);
 }

@@ -1,9 +1,10 @@
 //! Which venue publishes which Feed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use flambeau_config::{Policy, Secret};
 use flambeau_media::FeedId;
 use flambeau_media::Utc;
 use flambeau_srt::endpoint::Session;
@@ -13,6 +14,8 @@ use super::feed_sink::Signal;
 /// A venue's session.
 #[derive(Debug, Clone)]
 pub struct Venue {
+    /// Its number, from 1, among those since the process began.
+    pub id: u64,
     /// The Feed it publishes.
     pub feed: FeedId,
     /// The user it gave (`u=` of the Stream ID).
@@ -21,8 +24,38 @@ pub struct Venue {
     pub session: Session,
     /// When it was admitted.
     pub since: Utc,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
     /// What its stream looks like.
     pub signal: Signal,
+    /// The passphrase it was let in with.
+    pub(super) passphrase: Option<Secret>,
+    /// Why we ended it, once we did.
+    pub(super) ended: Arc<OnceLock<String>>,
+}
+
+impl Venue {
+    /// Why `policy` does not allow this session, if it does not.
+    pub fn objection(&self, policy: &Policy) -> Option<String> {
+        let feed = &self.feed;
+        let Some(rules) = policy.feed(feed) else {
+            return Some(format!("feed {feed} is no longer configured"));
+        };
+        if !rules.allows_source(self.session.peer().ip()) {
+            return Some(format!("feed {feed} may no longer be published from this address (sources)"));
+        }
+        if !rules.allows_user(self.user.as_deref()) {
+            return Some(format!("feed {feed} may no longer be published by this user (users)"));
+        }
+        (rules.passphrase != self.passphrase).then(|| format!("the passphrase of feed {feed} is another"))
+    }
+
+    /// Ends the session; `why` is what the log says of it.
+    pub async fn end(&self, why: impl Into<String>) {
+        // The first reason is the reason.
+        let _ = self.ended.set(why.into());
+        self.session.close().await;
+    }
 }
 
 /// The venues that publish, by Feed: at most one each.

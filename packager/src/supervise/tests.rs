@@ -1,6 +1,7 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
+use flambeau_media::FeedId;
 use flambeau_media::Utc;
 use flambeau_media::feed::{History, Incoming, Publisher};
 
@@ -22,6 +23,7 @@ fn stream() -> &'static [u8] {
 }
 
 struct House {
+    live: Live,
     directory: Arc<Directory>,
     packager: Packager,
     shutdown: CancellationToken,
@@ -31,9 +33,9 @@ impl House {
     fn new(config: &Config) -> Self {
         let directory = Arc::new(Directory::default());
         let shutdown = CancellationToken::new();
-        let policy = Policy::new(config);
-        let packager = crate::start(config, policy, directory.clone(), shutdown.clone());
-        Self { directory, packager, shutdown }
+        let live = Live::new(config.clone());
+        let packager = crate::start(&live, directory.clone(), shutdown.clone());
+        Self { live, directory, packager, shutdown }
     }
 
     fn stats(&self, name: &str) -> Option<Stats> {
@@ -201,4 +203,79 @@ async fn shutdown_finishes_what_is_in_hand_and_leaves_no_end() {
         .filter_map(|line| line.strip_prefix("#EXTINF:")?.trim_end_matches(',').parse::<f64>().ok())
         .sum();
     assert!((seconds - 8.0).abs() < 0.1, "{seconds} s of 8");
+}
+
+/// One Feed and these Channels of it, their Segments of so many seconds.
+fn with_channels(channels: &[(&str, u64)]) -> Config {
+    let plan = |(name, segment): &(&str, u64)| {
+        let mut plan = ChannelConfig::new(name.parse().expect("an id"), "venue".parse().expect("an id"));
+        plan.segment = Some(Duration::from_secs(*segment));
+        plan
+    };
+    Config { channels: channels.iter().map(plan).collect(), ..Config::default() }
+}
+
+fn newest(channel: &Channel) -> flambeau_media::channel::Position {
+    let playlist = channel.playlist("v256/index.m3u8").expect("a Playlist").borrow().clone();
+    playlist.newest.expect("a position")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_concerns_its_channel_alone_and_numbers_go_on() {
+    let house = House::new(&with_channels(&[("changed", 2), ("removed", 2), ("kept", 2)]));
+    let publisher = house.directory.publish(&"venue".parse().expect("an id"), History::default());
+    let total = stream().len() / PACKET_BYTES;
+    for name in ["changed", "removed", "kept"] {
+        house.until(name, |stats| stats.is_some_and(|stats| stats.running)).await;
+    }
+    write(&publisher, stream(), 0);
+    for name in ["changed", "removed", "kept"] {
+        house.until(name, packets(total)).await;
+    }
+    let channel = |name: &str| house.directory.channel(name).expect("open");
+    let (kept, changed, removed) = (channel("kept"), channel("changed"), channel("removed"));
+    let before = newest(&changed);
+
+    let mut config = with_channels(&[("changed", 1), ("kept", 2), ("added", 2)]);
+    config.channels[1].label = Some("Kept".into());
+    house.live.apply(config);
+    house.until("removed", |stats| stats.is_none()).await;
+    house.until("added", |stats| stats.is_some_and(|stats| stats.running)).await;
+    house
+        .until("changed", |stats| stats.is_some_and(|stats| stats.running && stats.demux.packets == 0))
+        .await;
+    assert!(house.directory.channel("removed").is_none());
+    assert!(removed.playlist("v256/index.m3u8").is_none());
+    write(&publisher, stream(), 8);
+    house.until("kept", packets(2 * total)).await;
+    house.until("changed", packets(total)).await;
+    assert!(Arc::ptr_eq(&kept, &channel("kept")) && Arc::ptr_eq(&changed, &channel("changed")));
+    let after = newest(&changed);
+    assert!(after.sequence > before.sequence + 4, "{before:?}, then {after:?}");
+    let stats = house.stats("kept").expect("open");
+    assert_eq!((stats.discontinuities, stats.restarts, stats.lagged), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_of_another_feed_starts_afresh_and_its_numbers_go_on() {
+    let house = House::new(&with_channels(&[("c", 2)]));
+    let publisher = house.directory.publish(&"venue".parse().expect("an id"), History::default());
+    let other = house.directory.publish(&"other".parse().expect("an id"), History::default());
+    house.until("c", |stats| stats.is_some_and(|stats| stats.running)).await;
+    let total = stream().len() / PACKET_BYTES;
+    write(&publisher, stream(), 0);
+    house.until("c", packets(total)).await;
+    let first = house.directory.channel("c").expect("open");
+    let before = newest(&first);
+
+    let mut config = with_channels(&[("c", 2)]);
+    config.channels[0].feed = "other".parse().expect("an id");
+    house.live.apply(config);
+    house.until("c", |stats| stats.is_some_and(|stats| stats.running && stats.demux.packets == 0)).await;
+    write(&other, stream(), 8);
+    house.until("c", packets(total)).await;
+    let second = house.directory.channel("c").expect("open");
+    assert_eq!(second.feed().as_str(), "other");
+    assert!(first.playlist("v256/index.m3u8").is_none());
+    assert!(newest(&second).sequence > before.sequence);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flambeau_config::{Config, Policy};
+use flambeau_config::{Config, Live};
 use flambeau_media::channel::Channel;
 use flambeau_media::directory::Directory;
 use flambeau_media::feed::{History, Incoming, Publisher};
@@ -65,8 +65,7 @@ impl Stage {
         config.packager.window = Duration::from_secs(600);
         let directory = Arc::new(Directory::default());
         let shutdown = CancellationToken::new();
-        let policy = Policy::new(&config);
-        let packager = flambeau_packager::start(&config, policy, directory.clone(), shutdown.clone());
+        let packager = flambeau_packager::start(&Live::new(config), directory.clone(), shutdown.clone());
         let feed = "venue".parse().expect("an id");
         let time = Instant::now();
         Self { directory, feed, packager, publisher: None, shutdown, time, utc: START, packets: 0 }

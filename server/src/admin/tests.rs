@@ -48,7 +48,7 @@ fn start() -> Node {
         vec![("athletics".parse().expect("an id"), stats)]
     });
     let sources = Sources { directory, registry, packager, readiness: readiness.clone() };
-    let config = config::Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let config = config::Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config::Admin::default() };
     let shutdown = CancellationToken::new();
     let server = Server::bind(&config, sources, stats, shutdown.clone()).expect("a free port");
     let address = server.local_addr();

@@ -50,7 +50,8 @@ impl Listener {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-        let shared = Arc::new(Shared { sessions_max: settings.sessions_max, ..Shared::default() });
+        let shared =
+            Arc::new(Shared { sessions_max: AtomicUsize::new(settings.sessions_max), ..Shared::default() });
         let secret = Arc::new(CookieSecret::random());
         let workers = settings.workers.max(1);
         if workers > 1 && address.port() != 0 {
@@ -92,6 +93,11 @@ impl Listener {
         }
     }
 
+    /// Changes [`ListenerSettings::sessions_max`] from now on. Sessions beyond a lower limit go on.
+    pub fn limit_sessions(&self, sessions_max: usize) {
+        self.shared.sessions_max.store(sessions_max, Ordering::Relaxed);
+    }
+
     /// The counters of this port, which outlive the listener.
     pub fn stats(&self) -> ListenerStats {
         ListenerStats(self.shared.clone())
@@ -106,7 +112,7 @@ macro_rules! totals {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[derive(Debug, Default)]
         pub(super) struct Shared {
-            pub(super) sessions_max: usize,
+            pub(super) sessions_max: AtomicUsize,
             callers: AtomicUsize,
             pub(super) sessions: AtomicUsize,
             $(pub(super) $name: AtomicU64,)*
@@ -160,7 +166,8 @@ pub(super) struct Slot(Arc<Shared>);
 impl Slot {
     /// A place, while there is one.
     pub(super) fn take(shared: &Arc<Shared>) -> Option<Arc<Self>> {
-        let more = |taken: usize| (taken < shared.sessions_max).then_some(taken + 1);
+        let most = shared.sessions_max.load(Ordering::Relaxed);
+        let more = |taken: usize| (taken < most).then_some(taken + 1);
         shared.callers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Arc::new(Self(shared.clone())))
     }

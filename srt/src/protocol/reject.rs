@@ -148,6 +148,22 @@ impl Reason {
 
 const WIRE_OFFSET: u32 = 1000;
 
+/// Why a caller is turned away: the code it gets, and what the operator reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The code.
+    pub reason: Reason,
+    /// The operator's sentence.
+    pub why: String,
+}
+
+impl Refusal {
+    /// A refusal for `reason`, and the sentence that says more.
+    pub fn new(reason: Reason, why: impl Into<String>) -> Self {
+        Self { reason, why: why.into() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,7 +56,7 @@ async function viewers({ report, browser, server, feed, pair }) {
 async function description(server, feed) {
   const multivariant = HLS.parse(await text(`${server.channel(feed)}/index.m3u8`));
   const manifest = await text(`${server.channel(feed)}/manifest.mpd`);
-  const feeds = await text(`${server.admin}/api/v1/feeds`);
+  const feeds = JSON.stringify(await server.api('feeds'));
   const renditions = multivariant.variants.flatMap(({ audio }) => audio);
   const languages = [...new Set(renditions.map(({ language }) => shortLanguage(language)))].sort().join('+');
   const codecs = [...new Set(multivariant.variants.flatMap((variant) => variant.codecs.split(',')))].sort();

@@ -19,6 +19,10 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
+  // Several windows at a time, and none of them is to be put to sleep.
+  '--disable-background-timer-throttling',
+  '--disable-renderer-backgrounding',
+  '--disable-backgrounding-occluded-windows',
 ];
 
 /** The players under test, by name: the page, and which of a channel's two addresses it is given. */
@@ -38,14 +42,17 @@ export class Browser {
     return Object.assign(new Browser(), { server, browser, port: server.address().port });
   }
 
-  /** Opens a player of `PLAYERS` on a channel's address and lets it play. */
-  async play(name, channel) {
+  /**
+   * Opens a player of `PLAYERS` on a channel's address and lets it play: with the settings for low latency that
+   * docs/interop.md recommends, or as it is.
+   */
+  async play(name, channel, settings = 'none') {
     const { page: file, address } = PLAYERS[name];
     const context = await this.browser.newContext();
     const page = await context.newPage();
     const viewer = new Viewer(name, page);
     const source = encodeURIComponent(`${channel}/${address}`);
-    await page.goto(`http://127.0.0.1:${this.port}/pages/${file}?source=${source}`);
+    await page.goto(`http://127.0.0.1:${this.port}/pages/${file}?source=${source}&settings=${settings}`);
     return viewer;
   }
 
@@ -77,6 +84,21 @@ export class Viewer {
   async figures() {
     const figures = await this.page.evaluate(() => window.figures());
     return { ...figures, errors: [...figures.errors, ...this.faults] };
+  }
+
+  /** What was read of the clock in the picture since this was last asked. */
+  glass() {
+    return this.page.evaluate(() => window.glass());
+  }
+
+  /** Reads the clock in every picture from now on, in place of six a second. */
+  everyPicture() {
+    return this.page.evaluate(() => window.everyPicture());
+  }
+
+  /** Opens the page again: it plays from the start. */
+  reload() {
+    return this.page.reload();
   }
 
   select(language) {

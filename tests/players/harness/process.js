@@ -9,15 +9,15 @@ const alive = new Set();
 const TAIL_BYTES_MAX = 64 * 1024;
 const END_MS_MAX = 15_000;
 
-/** A child process with the end of what it wrote. */
+/** A child process with the end of what it wrote. `passOn` leaves its standard output to whoever is given it. */
 export class Process {
-  constructor(command, args, options = {}) {
+  constructor(command, args, { passOn = false, ...options } = {}) {
     this.command = command;
     this.stdout = '';
     this.stderr = '';
     this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options });
     alive.add(this);
-    for (const name of ['stdout', 'stderr']) {
+    for (const name of passOn ? ['stderr'] : ['stdout', 'stderr']) {
       this.child[name]?.setEncoding('utf8').on('data', (text) => {
         this[name] = (this[name] + text).slice(-TAIL_BYTES_MAX);
       });

@@ -32,12 +32,12 @@ export class Report {
     if (result.fault) console.log(result.fault.replace(/^/gm, '    '));
   }
 
-  /** Writes all of it as JSON, and says whether every case passed. */
-  close(file) {
+  /** Writes all of it as JSON, and says whether every case of `suite` passed. */
+  close(file, suite = 'players') {
     const failed = this.cases.filter(({ ok }) => !ok).length;
     const summary = { passed: this.cases.length - failed, failed, cases: this.cases };
     writeFileSync(file, `${JSON.stringify(summary, null, 2)}\n`);
-    console.log(`players: ${summary.passed} passed, ${failed} failed; figures in ${file}`);
+    console.log(`${suite}: ${summary.passed} passed, ${failed} failed; figures in ${file}`);
     return failed === 0 && this.cases.length > 0;
   }
 }

@@ -1,6 +1,7 @@
 // The `flambeau` under test, as an operator runs it: a configuration file and a process.
 
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,15 +26,16 @@ function binary() {
   return process.env.FLAMBEAU ?? join(targetDirectory(), process.env.FLAMBEAU_PROFILE ?? 'debug', 'flambeau');
 }
 
-/** A Flambeau of its own ports, with a public channel for each feed. */
+/** A Flambeau of its own ports, with a public channel for each feed. `http` are further keys of `[edge.http]`. */
 export class Flambeau {
-  static async start(feeds) {
+  static async start(feeds, http = '') {
     const server = new Flambeau();
+    server.token = randomBytes(16).toString('hex');
     server.directory = mkdtempSync(join(tmpdir(), 'flambeau-players-'));
     server.ports = { ingest: await freePort('udp'), pull: await freePort('udp') };
     Object.assign(server.ports, { http: await freePort('tcp'), admin: await freePort('tcp') });
     const config = join(server.directory, 'flambeau.toml');
-    writeFileSync(config, configuration(server.ports, feeds));
+    writeFileSync(config, configuration(server, feeds, http));
     server.process = new Process(binary(), ['run', config]);
     await until('the server is ready', async () => {
       if (server.process.end) throw new Error('ended');
@@ -74,6 +76,12 @@ export class Flambeau {
     });
   }
 
+  /** What the API says at `path`. */
+  async api(path) {
+    const headers = { authorization: `Bearer ${this.token}` };
+    return JSON.parse(await text(`${this.admin}/api/v1/${path}`, { headers }));
+  }
+
   log() {
     return (this.process.stdout + this.process.stderr).slice(-4000);
   }
@@ -92,7 +100,7 @@ export async function text(url, options) {
   return response.text();
 }
 
-function configuration(ports, feeds) {
+function configuration({ ports, token }, feeds, http) {
   const one = (feed) => `
 [[feeds]]
 id = "${feed}"
@@ -108,7 +116,9 @@ listen = "127.0.0.1:${ports.ingest}"
 listen = "127.0.0.1:${ports.pull}"
 [edge.http]
 listen = "127.0.0.1:${ports.http}"
+${http}
 [admin]
 listen = "127.0.0.1:${ports.admin}"
+token = "${token}"
 ${feeds.map(one).join('')}`;
 }

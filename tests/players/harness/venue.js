@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
+import { HEIGHT, WIDTH } from './clock.js';
 import { Process, run, sleep } from './process.js';
 import { insertCues } from './scte35.js';
 import { targetDirectory } from './server.js';
@@ -11,6 +13,8 @@ import { targetDirectory } from './server.js';
 const FFMPEG = ['-nostdin', '-v', 'warning'];
 const OFF_AIR_BITS_PER_SECOND = 8_000_000;
 const PAYLOAD = 7 * 188;
+const SRT_LATENCY_US = 120_000;
+const CAMERA = fileURLToPath(new URL('clock-camera.js', import.meta.url));
 
 /** How long the off-air feed is. */
 export const OFF_AIR_SECONDS = 75;
@@ -50,6 +54,41 @@ export class Encoder {
 
   stop(signal) {
     return this.process.stop(signal);
+  }
+}
+
+/**
+ * A camera before a clock (harness/clock-camera.js) and a tone, encoded with what a venue would take for low latency:
+ * no B-frames, no look-ahead, a key frame every two seconds, SRT of 120 ms.
+ */
+export class ClockEncoder {
+  constructor(target) {
+    this.target = target;
+    this.start();
+  }
+
+  start() {
+    this.camera = new Process(process.execPath, [CAMERA], { passOn: true });
+    const size = `${WIDTH}x${HEIGHT}`;
+    this.process = new Process(
+      'ffmpeg',
+      [
+        ...FFMPEG,
+        ...['-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', size, '-r', '25', '-probesize', '32', '-i', 'pipe:0'],
+        ...[...tone(440), '-map', '0:v', '-map', '1:a'],
+        ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-threads', '1', '-profile:v', 'main'],
+        ...['-bf', '0', '-g', '50', '-sc_threshold', '0', '-b:v', '600k', '-maxrate', '600k', '-bufsize', '300k'],
+        ...['-c:a', 'aac', '-b:a', '64k', '-ac', '2', ...languages('eng')],
+        // One frame of sound a PES packet, and sent at once.
+        ...['-pes_payload_size', '0', '-muxdelay', '0', '-muxpreload', '0', '-flush_packets', '1'],
+        ...['-f', 'mpegts', `${this.target}&pkt_size=${PAYLOAD}&latency=${SRT_LATENCY_US}`],
+      ],
+      { stdio: [this.camera.child.stdout, 'pipe', 'pipe'] },
+    );
+  }
+
+  async stop(signal) {
+    await Promise.all([this.process.stop(signal), this.camera.stop(signal)]);
   }
 }
 

@@ -50,6 +50,14 @@ export function resumedFaults(before, after, { stallMsMax }) {
   return faults;
 }
 
+/** What is wrong with a viewer that lost its venue for a while and has it back: it must play now, without errors. */
+export function resumedPlayFaults(before, after) {
+  const faults = after.errors.filter((error) => !STALL_NOTICE.test(error));
+  if (after.frozenMs > 1000) faults.push(`stands still since ${after.frozenMs} ms`);
+  if (after.time <= before.time) faults.push('went no further');
+  return faults;
+}
+
 /** How long the picture stood between the two readings. */
 export function standstillMs(before, after) {
   return after.freezes.slice(before.freezes.length).reduce((sum, { ms }) => sum + ms, 0);

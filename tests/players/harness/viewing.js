@@ -5,13 +5,13 @@ import { sleep, until } from './process.js';
 const SETTLE_MS = 2_000;
 const LAST_MS = 8_000;
 
-/** The figures of a viewer that has played for a moment. */
-export async function settled(viewer) {
+/** The figures of a viewer that has played for `playMs`. */
+export async function settled(viewer, playMs = SETTLE_MS) {
   await until(`${viewer.name} plays`, async () => (await viewer.figures()).startMs !== null).catch(async (error) => {
     const { errors } = await viewer.figures();
     throw new Error([error.message, ...errors].join('\n'));
   });
-  await sleep(SETTLE_MS);
+  await sleep(playMs);
   return viewer.figures();
 }
 

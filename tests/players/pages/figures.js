@@ -1,16 +1,19 @@
 // What a viewer would notice, measured from outside the player: from the <video> element alone.
 
+import { watchClock } from './glass.js';
+import { lowLatency } from './settings.js';
+
 const SAMPLE_MS = 100;
 // A picture that stands for longer than this is a stall, whatever the player calls it.
 const FREEZE_MS = 400;
 
 /**
- * Measures `video` from now on. `player` answers for what only the player knows:
- * `languages()`, `wallClock()` (milliseconds since 1970 of the picture shown), `select(language)`.
+ * Measures `video` from now on, which is when the player is told what to load. `player` answers for what only the
+ * player knows: `languages()`, `wallClock()` (milliseconds since 1970 of the picture shown), `select(language)`.
  */
 export function measure(video, player) {
   const opened = performance.now();
-  const figures = { startMs: null, waits: [], freezes: [], errors: [], pictures: [], sampleGapMs: 0 };
+  const figures = { startMs: null, firstPictureMs: null, waits: [], freezes: [], errors: [], pictures: [], sampleGapMs: 0 };
   let last = { at: opened, time: 0, moved: opened };
 
   const since = (at) => Math.round(at - opened);
@@ -19,6 +22,9 @@ export function measure(video, player) {
     // What went before is the start's own time, not a stall.
     last.moved = performance.now();
     figures.startMs = since(last.moved);
+  });
+  video.requestVideoFrameCallback(() => {
+    figures.firstPictureMs = since(performance.now());
   });
   video.addEventListener('waiting', () => {
     if (figures.startMs !== null) figures.waits.push({ at: since(performance.now()), time: video.currentTime });
@@ -55,6 +61,7 @@ export function measure(video, player) {
       languages: player.languages(),
     };
   };
+  if (lowLatency) watchClock(video);
   return figures;
 }
 

@@ -1,0 +1,67 @@
+// A venue that is gone for five seconds and returns: the viewers at low latency see it again at once.
+
+import { PLAYERS } from '../harness/browser.js';
+import { sleep, until } from '../harness/process.js';
+import { demand } from '../harness/report.js';
+import { resumedPlayFaults } from '../harness/verdict.js';
+import { settled } from '../harness/viewing.js';
+
+const RESUMES = 'shows a venue that was gone for 5 s within 2 s of its return';
+const AWAY_MS = 5_000;
+const RESUME_MS_MAX = 2_000;
+const WATCH_MS = 8_000;
+const POLL_MS = 10;
+
+/**
+ * The encoder is killed and starts again. From the moment at which the server calls the feed live again, which is
+ * with the first packets it took, to the first picture taken after that which a viewer sees. No page is loaded again.
+ */
+export async function venueReturns({ report, browser, server, feed, venue }) {
+  const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${RESUMES}`));
+  if (!names.length) return;
+  const watched = await Promise.all(names.map((name) => opened(browser, server.channel(feed), name)));
+  const playing = watched.filter(({ error }) => !error);
+  await venue.stop('SIGKILL');
+  const died = Date.now();
+  await until('the server notices', async () => (await stateOf(server, feed)) !== 'live', AWAY_MS, POLL_MS);
+  await sleep(Math.max(0, died + AWAY_MS - Date.now()));
+  const started = Date.now();
+  venue.start();
+  await until('the feed is live again', async () => (await stateOf(server, feed)) === 'live', 20_000, POLL_MS);
+  const live = Date.now();
+  await sleep(WATCH_MS);
+  for (const one of playing) {
+    one.after = await one.viewer.figures();
+    one.series = (await one.viewer.glass()).series;
+  }
+  await Promise.all(watched.map(({ viewer }) => viewer.close()));
+  for (const one of watched) {
+    await report.case(`${one.name} ${RESUMES}`, () => {
+      if (one.error) throw one.error;
+      // A picture taken after the encoder was started again.
+      const seen = one.series.find(([at, latency]) => at - latency >= started)?.[0];
+      const latency = one.series.at(-1)?.[1];
+      const figures = { resumed: `${seen - live} ms`, encoder: `${live - started} ms`, latency: `${latency} ms` };
+      const faults = resumedPlayFaults(one.before, one.after);
+      if (!(seen - live <= RESUME_MS_MAX)) faults.push(`showed the venue again ${seen - live} ms after its return`);
+      demand(faults, figures);
+      return figures;
+    });
+  }
+}
+
+async function opened(browser, channel, name) {
+  const viewer = await browser.play(name, channel, 'low-latency');
+  try {
+    const before = await settled(viewer, 4_000);
+    await viewer.everyPicture();
+    return { name, viewer, before };
+  } catch (error) {
+    return { name, viewer, error };
+  }
+}
+
+async function stateOf(server, feed) {
+  const { feeds } = await server.api('feeds');
+  return feeds.find(({ id }) => id === feed)?.state;
+}
