@@ -365,7 +365,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// A socket that had datagrams is left alone for so long: what comes meanwhile (a request for a lost packet, a handshake)
 /// waits, and is read together.
-const QUIET: Duration = Duration::from_millis(6);
+const QUIET: Duration = Duration::from_millis(4);
 
 /// A turn that is late by this has missed a burst.
 const MISSED: Duration = Duration::from_millis(2);

@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub(super) touched: bool,
     /// Its next turn.
     pub(super) turn: wheel::Slot,
+    /// How far its bursts are apart.
+    interval: Duration,
     /// Since when its source has had nothing.
     dry: Option<Instant>,
     reported: Instant,
@@ -77,7 +79,15 @@ impl Entry {
     pub(super) fn new(opening: Opening, listener: &Arc<ListenerShared>, now: Instant) -> Self {
         listener.sessions.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(listener.clone());
-        Self { opening, touched: false, turn: wheel::Slot::MAX, dry: None, reported: now, _counted: counted }
+        Self {
+            opening,
+            touched: false,
+            turn: wheel::Slot::MAX,
+            interval: BURST,
+            dry: None,
+            reported: now,
+            _counted: counted,
+        }
     }
 
     /// Takes in that time has passed, and hands over what is due.
@@ -137,8 +147,12 @@ impl Entry {
             self.dry = None;
             // A receiver's socket takes some dozens of datagrams at a time: a fast stream goes in bursts that are no
             // larger, only more frequent.
-            let interval = if payloads > BURST_PAYLOADS { BURST / 3 } else { BURST };
-            return wheel.next_multiple(now, interval);
+            if payloads > BURST_PAYLOADS {
+                self.interval = (self.interval / 2).max(BURST / 4);
+            } else if payloads < BURST_PAYLOADS / 3 {
+                self.interval = (self.interval * 2).min(BURST);
+            }
+            return wheel.next_multiple(now, self.interval);
         }
         // A source has no way to call: it is asked again, less often once it has been silent for a while.
         let dry = *self.dry.get_or_insert(now);
@@ -151,11 +165,11 @@ impl Entry {
 const REPORT: Duration = Duration::from_millis(200);
 
 /// What a session sends goes in bursts this far apart: a send call costs as much as three datagrams in it, and a stream of
-/// 10 Mb/s has six datagrams in this time. It is the most that a payload waits here.
-const BURST: Duration = Duration::from_millis(6);
+/// 10 Mb/s has eight datagrams in this time. It is the most that a payload waits here.
+const BURST: Duration = Duration::from_millis(8);
 
-/// Datagrams of a burst beyond which bursts are three times as frequent.
-const BURST_PAYLOADS: usize = 20;
+/// Datagrams of a burst beyond which bursts come twice as often, and again; with a third of them, half as often.
+const BURST_PAYLOADS: usize = 24;
 
 /// A session that has more to send than a burst takes sends the next one so long after.
 const FULL: Duration = Duration::from_millis(2);
