@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Shared as ListenerShared;
@@ -106,7 +106,7 @@ impl Worker {
             if self.shutdown.is_cancelled() {
                 return self.close_all();
             }
-            while let Some(command) = self.command() {
+            while let Ok(command) = self.commands.try_recv() {
                 self.obey(command);
             }
             self.drive(Instant::now());
@@ -135,13 +135,6 @@ impl Worker {
         }
         let timeout = next.saturating_duration_since(Instant::now());
         self.socket.wait(&self.waker, true, timeout).map(drop)
-    }
-
-    fn command(&mut self) -> Option<Command> {
-        match self.commands.try_recv() {
-            Ok(command) => Some(command),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
     }
 
     /// Takes in what has arrived, up to a bound: sessions must be driven in between.
