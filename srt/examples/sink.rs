@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (address, expected): (SocketAddr, u64) = (address.parse()?, bytes.parse()?);
     let mut pullers = Vec::new();
     for index in 0..count.parse::<usize>()? {
-        let stream_id = StreamId::bare(&stream_id.replace("%d", &index.to_string()));
+        let stream_id = StreamId::bare(stream_id.replace("%d", &index.to_string()));
         pullers.push(Puller::call(address, stream_id, passphrase.clone(), gro)?);
         // The others must not fall silent meanwhile.
         pullers.iter_mut().for_each(|puller| puller.answer(Instant::now()));
@@ -269,7 +269,7 @@ impl Puller {
     }
 
     fn ask(&self, first: SeqNo, last: SeqNo) {
-        self.write(|room, time, peer| write_nak(room, time, peer, [(first, last)].into_iter()));
+        self.write(|room, time, peer| write_nak(room, time, peer, [(first, last)]));
     }
 
     /// A full ACK each 10 ms, as libsrt sends them, what is missing asked for each 50 ms, a sign of life each second.
@@ -289,7 +289,7 @@ impl Puller {
             self.write(|room, time, peer| write_ack(room, time, peer, self.acks, &Ack::Full(full)));
             (self.said, self.acked) = (self.next, now);
         } else if since >= Duration::from_secs(1) {
-            self.write(|room, time, peer| write_keep_alive(room, time, peer));
+            self.write(write_keep_alive);
             self.acked = now;
         }
         if self.newest.is_after(self.next)
