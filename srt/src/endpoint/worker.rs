@@ -44,7 +44,8 @@ pub(super) struct Worker {
     socket: Socket,
     waker: Waker,
     commands: mpsc::Receiver<Command>,
-    sessions: HashMap<u32, Entry>,
+    /// Each in a place of its own: a table that grows moves none of them, and keeps no room for what may come.
+    sessions: HashMap<u32, Box<Entry>>,
     greeter: Option<Greeter>,
     listener: Arc<ListenerShared>,
     shutdown: CancellationToken,
@@ -187,7 +188,7 @@ impl Worker {
                     greeter.opened(&opening);
                 }
                 let now = Instant::now();
-                self.sessions.insert(id, Entry::new(*opening, &self.listener, now));
+                self.sessions.insert(id, Box::new(Entry::new(*opening, &self.listener, now)));
                 self.give_turn(id, now);
                 self.served = true;
             }
