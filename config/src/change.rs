@@ -53,7 +53,14 @@ pub fn between(old: &Config, new: &Config) -> Vec<Change> {
     let (before, after) = (settings(old), settings(new));
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |key: &&&String| before.get(**key) != after.get(**key);
-    let change = |key: &String| Change { what: What::Changed, subject: key.clone(), effect: effect_of(key) };
+    // Another certificate is taken up by itself; a port that begins or ends to speak TLS is opened anew.
+    let secured = |config: &Config| config.edge.http.certificate.is_some();
+    let same_protocol = secured(old) == secured(new);
+    let change = |key: &String| {
+        let of_certificate = key == "edge.http.certificate" || key == "edge.http.key";
+        let effect = if of_certificate && same_protocol { Effect::Now } else { effect_of(key) };
+        Change { what: What::Changed, subject: key.clone(), effect }
+    };
     let mut changes: Vec<Change> = keys.iter().filter(differs).map(|key| change(key)).collect();
     compare("feeds", &feeds(old), &feeds(new), &mut changes);
     compare("channels", &channels(old), &channels(new), &mut changes);
@@ -177,6 +184,14 @@ const EFFECTS: &[(&[&str], Effect)] = &[
             "ingest.srt.sessions_max",
             "ingest.srt.reconnect_grace",
             "edge.srt.sessions_max",
+            "edge.http.connections_max",
+            "edge.http.connections_per_address_max",
+            "edge.http.requests_per_second_max",
+            "edge.http.header_bytes_max",
+            "edge.http.header_timeout",
+            "edge.http.idle_timeout",
+            "edge.http.write_timeout",
+            "edge.http.cors_origins",
             "admin.token",
             "log.level",
             "drain.grace",
@@ -220,6 +235,7 @@ const EFFECTS: &[(&[&str], Effect)] = &[
             "packager.segment",
             "packager.window",
             "packager.memory_max",
+            "packager.low_latency_dash",
             "channels.part",
             "channels.segment",
             "channels.window",

@@ -5,8 +5,8 @@
 //! [`Config::lab`] is what runs without a file. [`Policy`] is made of a [`Config`] and only looks up. [`Live`] is the
 //! configuration of the moment, which an operator changes while it runs.
 
-pub mod change;
 pub mod certificate;
+pub mod change;
 pub mod glob;
 pub mod json_schema;
 pub mod live;

@@ -29,18 +29,20 @@ use value::{Label, Level, Origin, User};
 
 /// The configuration in the file at `path`.
 pub(crate) fn load(path: &Path) -> Result<Config, Vec<Problem>> {
-    match text_of(path) {
-        Ok(text) => parse(&text, path),
-        Err((message, remedy)) => Err(vec![Problem {
-            severity: Severity::Error,
-            file: path.into(),
-            line: 0,
-            column: 0,
-            key: String::new(),
-            message,
-            remedy,
-        }]),
-    }
+    text(path).map_err(|problem| vec![problem]).and_then(|text| parse(&text, path))
+}
+
+/// The text of the file at `path`.
+pub(crate) fn text(path: &Path) -> Result<String, Problem> {
+    text_of(path).map_err(|(message, remedy)| Problem {
+        severity: Severity::Error,
+        file: path.into(),
+        line: 0,
+        column: 0,
+        key: String::new(),
+        message,
+        remedy,
+    })
 }
 
 /// The configuration `text` says; `path` is where it stands, and what the files of its secrets are relative to.
@@ -161,6 +163,7 @@ fn packager(mut section: Section, packager: &mut Packager) {
     section.within("segment", &mut packager.segment, SEGMENT);
     section.within("window", &mut packager.window, WINDOW);
     section.bytes("memory_max", &mut packager.memory_max, 16 << 20..=256 << 30);
+    section.value("low_latency_dash", &mut packager.low_latency_dash);
     packager.archive = section.file("archive");
     section.within("archive_window", &mut packager.archive_window, ARCHIVE_WINDOW);
     section.bytes("archive_bytes_max", &mut packager.archive_bytes_max, 16 << 20..=1 << 50);

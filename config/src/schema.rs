@@ -86,6 +86,11 @@ impl Config {
         crate::read::load(path)
     }
 
+    /// The text of the file at `path`, for [`Config::parse`].
+    pub fn text(path: &std::path::Path) -> Result<String, Problem> {
+        crate::read::text(path)
+    }
+
     /// As [`Config::load`], of a text that is (or is to be) in the file at `path`, to which the files of its secrets
     /// are relative.
     pub fn parse(text: &str, path: &std::path::Path) -> Result<Self, Vec<Problem>> {

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::impair::link::{Burst, Conditions};
 use crate::impair::{CLIENTS_MAX, Proxy, QUEUE_BYTES_MAX, Settings};
 use crate::units::{Rate, Share, span};
-use crate::{pace, ts};
+use crate::{pace, run, scenario, ts};
 
 /// Venues, broadcasters and faults for testing, over sockets only.
 #[derive(Debug, clap::Subcommand)]
@@ -28,6 +28,13 @@ pub enum Command {
     /// For tools that read a file as fast as they can:
     /// `flambeau loadtest pace f.ts | srt-live-transmit -chunk:1316 file://con srt://…`
     Pace(Pace),
+    /// Publish Feeds and take them as broadcasters do, and check that all of it arrives, whole and in time.
+    ///
+    /// Exit code 0: every limit held. Exit code 1: one did not, and it is named.
+    #[command(after_long_help = RUN_EXAMPLES)]
+    Run(Box<Run>),
+    /// Print a scenario file that explains itself, with every key at its default.
+    Scenario,
 }
 
 impl Command {
@@ -37,6 +44,8 @@ impl Command {
             Self::Impair(arguments) => arguments.run().await,
             Self::MakeTs(arguments) => arguments.run().await,
             Self::Pace(arguments) => arguments.run().await,
+            Self::Run(arguments) => arguments.run().await,
+            Self::Scenario => Ok(write!(std::io::stdout(), "{}", scenario::EXAMPLE)?),
         }
     }
 }
@@ -214,6 +223,42 @@ impl Pace {
     }
 }
 
+/// What `run` is told.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    flags: scenario::Flags,
+    /// Write what came of it to this file as JSON; `-`: to standard output, in place of the table.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Run {
+    async fn run(self) -> anyhow::Result<()> {
+        let scenario = self.flags.scenario()?;
+        let ended = async {
+            // Without signals it goes on to its end.
+            if asked_to_end().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let report = run::run(&scenario, ended).await?;
+        match &self.json {
+            Some(path) if path.as_os_str() == "-" => print_json(&report)?,
+            json => {
+                if let Some(path) = json {
+                    let text = serde_json::to_vec_pretty(&report)?;
+                    let written = tokio::fs::write(path, text).await;
+                    written.with_context(|| format!("cannot write {}", path.display()))?;
+                }
+                write!(std::io::stdout(), "{}", report.table())?;
+            }
+        }
+        ensure!(report.held, "not within the limits: {}", report.broken());
+        Ok(())
+    }
+}
+
 /// The rate of a file's first few megabytes.
 async fn rate_of(path: &std::path::Path) -> anyhow::Result<Rate> {
     use tokio::io::AsyncReadExt;
@@ -246,6 +291,17 @@ fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut out, value)?;
     Ok(writeln!(out)?)
 }
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  A server in lab mode, two Feeds of a test picture, and some of each kind of client for a minute:
+    flambeau run &
+    flambeau loadtest run --venues 2 --srt-pulls 10 --hls 10 --dash 10 --server-pid $!
+  What is on air, for an hour, in a broadcaster's name, with a limit for latency:
+    FLAMBEAU_TOKEN=... flambeau loadtest run --venues 0 --feed-pattern athletics --hls 50 --duration 1h --max-latency 2s
+  From a file:
+    flambeau loadtest scenario > evening.toml
+    flambeau loadtest run --scenario evening.toml --json evening.json";
 
 /// Enough for two PCRs at any rate: they are 100 ms apart at most (ISO/IEC 13818-1, 2.7.2).
 const RATE_SAMPLE_BYTES: u64 = 188 * 65_536;

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use crate::units::Rate;
 
 pub use self::splice::{SPLICE_PID, insert_splices};
+pub(crate) use self::splice::{announce, pmt_pid_of, whole_section};
 
 /// Bytes of a TS packet (ISO/IEC 13818-1, 2.4.3.2).
 pub const PACKET_BYTES: usize = 188;
@@ -181,6 +182,8 @@ fn arguments(recipe: &Recipe) -> Vec<String> {
     ]);
     add(&["-b:v", &picture_rate, "-maxrate", &picture_rate, "-bufsize", &picture_rate]);
     add(&["-c:a", "aac", "-b:a", "128k", "-flags", "+bitexact"]);
+    // A PES packet for each frame of sound, so that a loop can be cut between any two.
+    add(&["-pes_payload_size", "0"]);
     add(&["-f", "mpegts", "-muxrate", &recipe.rate.0.to_string(), "-pcr_period", "20", "pipe:1"]);
     arguments
 }

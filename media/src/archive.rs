@@ -81,4 +81,10 @@ pub trait Archive: fmt::Debug + Send + Sync {
 
     /// The Playlist or Manifest at `path` of a Span.
     fn excerpt(&self, path: &str, span: Span) -> Pending<Result<Excerpt, Missing>>;
+
+    /// The object at `path` has left memory.
+    fn released(&self, path: &str);
+
+    /// Every object has left memory.
+    fn cleared(&self);
 }

@@ -212,6 +212,9 @@ impl Channel {
 
     /// Adds, replaces and removes objects and Playlists as one change, then wakes whoever waits.
     pub fn commit(&self, change: Change) {
+        if let Some(archive) = self.archive.get() {
+            change.remove.iter().for_each(|path| archive.released(path));
+        }
         {
             let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
             for path in change.remove {
@@ -266,6 +269,9 @@ impl Channel {
         self.objects.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.playlists.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.growing.write().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(archive) = self.archive.get() {
+            archive.cleared();
+        }
         self.version.send_modify(|version| *version += 1);
     }
 }

@@ -37,7 +37,9 @@ fn packaging(criterion: &mut Criterion) {
     let timing = Timing {
         part: std::time::Duration::from_millis(200),
         segment: std::time::Duration::from_secs(2),
-        window: std::time::Duration::from_secs(60),
+        window: std::time::Duration::from_secs(600),
+        memory_max: 1 << 30,
+        low_latency_dash: true,
     };
     let mut group = criterion.benchmark_group("packaging");
     group.sample_size(10).throughput(Throughput::Bytes(bytes as u64));

@@ -8,6 +8,7 @@ use flambeau_media::channel::{Change, Channel};
 use flambeau_media::feed::{Chunk, Feed, Lagged, State};
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::Past;
 use crate::packaging::{Packaging, Resume};
 use crate::stats::Stats;
 use crate::{Board, Timing};
@@ -18,6 +19,8 @@ const TURN: Duration = Duration::from_millis(2);
 /// A Feed without a packet for this long is silent. Players give a blocked reload little more: hls.js the longer of
 /// three Parts and 0.8 target durations, 1.6 s.
 const SILENCE: Duration = Duration::from_millis(800);
+/// How often it is looked after a silent Feed.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What makes the packager panic in a test: no input is known that does.
 #[cfg(test)]
@@ -28,6 +31,7 @@ pub(crate) const PANIC: &[u8] = b"panic";
 pub(crate) struct Worker {
     channel: Arc<Channel>,
     packaging: Packaging,
+    past: Past,
     board: Board,
     /// Totals of what ran before a panic.
     before: Stats,
@@ -47,14 +51,21 @@ pub(crate) enum Stopped {
 
 impl Worker {
     /// A Worker that goes on where `before` and `resume` tell.
-    pub(crate) fn new(channel: Arc<Channel>, timing: Timing, board: Board, resume: Resume) -> Self {
-        let packaging = Packaging::new(channel.id().clone(), timing, resume);
+    pub(crate) fn new(
+        channel: Arc<Channel>,
+        past: Past,
+        timing: Timing,
+        board: Board,
+        resume: Resume,
+    ) -> Self {
+        let mut packaging = Packaging::new(channel.id().clone(), timing, resume);
+        packaging.keep_finished();
         let before = {
             let board = board.lock().unwrap_or_else(PoisonError::into_inner);
             board.get(channel.id()).cloned().unwrap_or_default()
         };
         let stale = before != Stats::default();
-        Self { channel, packaging, board, before, lagged: 0, stale }
+        Self { channel, packaging, past, board, before, lagged: 0, stale }
     }
 
     /// Packages until the Feed closes or `shutdown` is cancelled. `ends`: with the Feed, the Channel ends.
@@ -68,7 +79,7 @@ impl Worker {
         let mut subscriber = feed.subscribe();
         self.packaging.resume();
         self.report(true);
-        let (mut turn, mut paused) = (Instant::now(), false);
+        let (mut turn, mut silent): (_, Option<Instant>) = (Instant::now(), None);
         let stopped = loop {
             if shutdown.is_cancelled() {
                 break Stopped::Shutdown;
@@ -76,13 +87,13 @@ impl Worker {
             let next = match subscriber.try_next() {
                 Ok(None) => {
                     self.report(true);
+                    let since = *silent.get_or_insert_with(Instant::now);
+                    let look = if since.elapsed() < SILENCE { SILENCE } else { LOOK };
                     tokio::select! {
                         () = shutdown.cancelled() => continue,
                         next = subscriber.next() => next,
-                        () = tokio::time::sleep(SILENCE), if !paused => {
-                            paused = true;
-                            let change = self.packaging.pause();
-                            self.commit(change);
+                        () = tokio::time::sleep(look) => {
+                            self.silence(since.elapsed());
                             continue;
                         }
                     }
@@ -91,7 +102,7 @@ impl Worker {
             };
             match next {
                 Ok(Some(chunk)) => {
-                    paused = false;
+                    silent = None;
                     if self.take(&chunk) {
                         *resume.lock().unwrap_or_else(PoisonError::into_inner) =
                             self.packaging.resume_point();
@@ -119,12 +130,21 @@ impl Worker {
         self.commit(change)
     }
 
+    fn silence(&mut self, length: Duration) {
+        for change in [self.packaging.pause(), self.packaging.silence(length)] {
+            self.commit(change);
+        }
+    }
+
     fn commit(&mut self, change: Option<Change>) -> bool {
         let Some(change) = change else { return false };
         if std::mem::take(&mut self.stale) {
             self.channel.clear();
         }
         self.channel.commit(change);
+        for finished in self.packaging.take_finished() {
+            self.past.take(finished);
+        }
         true
     }
 

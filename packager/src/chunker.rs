@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flambeau_media::{Track, Utc};
-use flambeau_proto::isobmff::{Fragment, FragmentSample};
+use flambeau_proto::isobmff::{EventMessage, Fragment, FragmentSample};
 
 use crate::clock;
 
@@ -12,6 +12,9 @@ use crate::clock;
 const PART_SAMPLES_MAX: usize = 512;
 /// Most bytes of a Part, whatever its times say: 200 ms of 640 Mb/s.
 const PART_BYTES_MAX: usize = 16 << 20;
+
+/// Most events of a Part.
+const PART_EVENTS_MAX: usize = 16;
 
 /// A finished Part.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub(crate) struct Part {
     pub(crate) duration: u64,
     /// Decoding can start with it.
     pub(crate) independent: bool,
+    /// Where the bytes of its first Sample end.
+    pub(crate) first_end: usize,
     /// Its Samples.
     pub(crate) samples: usize,
 }
@@ -61,6 +66,8 @@ pub(crate) struct Chunker {
     frame: u32,
     waiting: Option<Placed>,
     samples: Vec<FragmentSample>,
+    /// What the next Part tells of.
+    events: Vec<EventMessage>,
     start: i64,
     duration: u64,
     bytes: usize,
@@ -82,6 +89,7 @@ impl Chunker {
             frame: 0,
             waiting: None,
             samples: Vec::new(),
+            events: Vec::new(),
             start: 0,
             duration: 0,
             bytes: 0,
@@ -107,6 +115,13 @@ impl Chunker {
     /// Nothing of the Segment in hand is there yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.starts_segment && self.waiting.is_none() && self.samples.is_empty()
+    }
+
+    /// The next Part tells of this.
+    pub(crate) fn tell(&mut self, event: EventMessage) {
+        if self.events.len() < PART_EVENTS_MAX {
+            self.events.push(event);
+        }
     }
 
     /// Where a Sample of that time goes; none where it would lie before one that is already there.
@@ -225,16 +240,20 @@ impl Chunker {
             starts_segment: self.starts_segment,
             decode_time: self.start.max(0) as u64,
             wall_clock: Utc::from_ticks(self.start, self.timescale),
+            events: &self.events,
             samples: &self.samples,
         };
+        let bytes = fragment.write();
         let part = Part {
-            bytes: fragment.write(),
+            first_end: bytes.len() - self.bytes + first.data.len(),
+            bytes,
             start: self.start + self.reorder,
             duration: self.duration,
             independent,
             samples: self.samples.len(),
         };
         self.samples.clear();
+        self.events.clear();
         (self.duration, self.bytes, self.starts_segment) = (0, 0, false);
         self.sequence = self.sequence.wrapping_add(1);
         Some(part)

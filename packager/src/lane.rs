@@ -9,8 +9,8 @@ use flambeau_media::{Sample, Track, TrackId, Utc};
 
 use crate::chunker::{Chunker, Placed};
 use crate::packaging::Cut;
+use crate::segment::Place;
 use crate::shelf::Shelf;
-use crate::window::Place;
 
 /// Most Samples that wait to be packaged: 80 s of AAC.
 const QUEUE_SAMPLES_MAX: usize = 4096;

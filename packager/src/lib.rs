@@ -4,20 +4,24 @@
 //! Channel's task reads its Feed with a cursor of its own, takes the transport stream apart, and commits what
 //! is new to [`flambeau_media::channel::Channel`]. Nothing here knows of viewers.
 
+pub mod archive;
 mod channel;
 mod chunker;
 mod clock;
+mod cues;
 mod lane;
 mod language;
 mod packaging;
 mod render;
+mod segment;
 mod shelf;
 mod stats;
+mod stretches;
 mod supervise;
 mod window;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use flambeau_config::Live;
@@ -39,6 +43,8 @@ pub struct Timing {
     pub window: Duration,
     /// Most bytes of media held in memory: the window ends where they do.
     pub memory_max: usize,
+    /// The Manifest names Segments by number where it can.
+    pub low_latency_dash: bool,
 }
 
 /// Totals by Channel, shared with the tasks that count.
@@ -53,13 +59,14 @@ type Board = Arc<Mutex<BTreeMap<ChannelId, Stats>>>;
 pub fn start(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken) -> Packager {
     let stopped = CancellationToken::new();
     let board = Board::default();
-    let (guard, shared) = (stopped.clone().drop_guard(), board.clone());
+    let archive = Arc::<OnceLock<archive::Archive>>::default();
+    let (guard, shared, opened) = (stopped.clone().drop_guard(), board.clone(), archive.clone());
     let supervisor = supervise::Supervisor::new(live, directory, shared);
     tokio::spawn(async move {
         let _guard = guard;
-        supervisor.run(shutdown).await;
+        supervisor.run(shutdown, opened).await;
     });
-    Packager { stopped, board }
+    Packager { stopped, board, archive }
 }
 
 /// The packager at work.
@@ -67,6 +74,7 @@ pub fn start(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken
 pub struct Packager {
     stopped: CancellationToken,
     board: Board,
+    archive: Arc<OnceLock<archive::Archive>>,
 }
 
 impl Packager {
@@ -74,6 +82,11 @@ impl Packager {
     pub fn stats(&self) -> Vec<(ChannelId, Stats)> {
         let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         board.iter().map(|(id, stats)| (id.clone(), stats.clone())).collect()
+    }
+
+    /// What each Channel's archive holds and has done, in order of name. None: nothing is kept on disk.
+    pub fn archive(&self) -> Option<Vec<(ChannelId, archive::Stats)>> {
+        self.archive.get()?.stats()
     }
 
     /// Waits until every Channel has stopped.

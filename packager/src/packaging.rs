@@ -15,6 +15,7 @@ mod run;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use flambeau_media::channel::Change;
 use flambeau_media::feed::Chunk;
 use flambeau_media::program::Program;
@@ -23,16 +24,28 @@ use flambeau_media::{ChannelId, Sample, Track, TrackId, Utc};
 use flambeau_proto::mpegts::demux::{Demuxer, Event};
 
 use crate::Timing;
+use crate::archive::Finished;
 use crate::clock::{ClockMap, Observed, ticks_of};
 use crate::lane::Lane;
+use crate::segment::Place;
 use crate::shelf::Shelf;
 use crate::stats::Stats;
-use crate::window::Place;
 
 /// A Sample this far from the wall clock is of another clock: it came around a jump.
 const UNTIMELY: Duration = Duration::from_secs(30);
 /// A stream without PCR is timed by its own Samples after this long.
 const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The source is given up for a Segment's length when it has been silent for this long on top.
+const AWAY_AFTER: Duration = Duration::from_millis(800);
+/// Gaps (RFC 8216bis 4.4.4.7) are listed while the source is away. Not yet: at the end of a Playlist Shaka 5.2 throws on
+/// one, and hls.js 1.7 waits for ever for pictures of the discontinuity that it belongs to. They have to belong to the
+/// discontinuity before, and to be listed together with what follows them.
+const GAPS_WHILE_AWAY: bool = false;
+/// A splice further from now than this is of no use to a player.
+const SPLICE_DISTANCE_MAX: Duration = Duration::from_secs(3600);
+/// `stream_type` of splice information (ANSI/SCTE 35, 8.1).
+const SPLICES: u8 = 0x86;
 
 /// The media lane of one Channel.
 #[derive(Debug)]
@@ -44,6 +57,10 @@ pub(crate) struct Packaging {
     clock: ClockMap,
     /// The stream has a PCR.
     has_pcr: bool,
+    /// The programme has SCTE-35.
+    has_cues: bool,
+    /// The source has been away for so long that Segments of nothing are listed.
+    away: bool,
     /// The clock may have jumped since the last PCR.
     suspect: bool,
     /// The first chunk's time, and the newest's.
@@ -55,6 +72,7 @@ pub(crate) struct Packaging {
     phase: Phase,
     shelf: Shelf,
     next_number: Option<u64>,
+    number_min: u64,
     period: u64,
     discontinuities: u64,
     /// Where the timeline has got to, in 90 kHz ticks of UTC: nothing may start before.
@@ -102,6 +120,8 @@ pub(crate) struct Cut {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Resume {
     pub(crate) next_number: Option<u64>,
+    /// No number below this: it was used before the process was started.
+    pub(crate) number_min: u64,
     pub(crate) period: u64,
     pub(crate) discontinuities: u64,
     pub(crate) floor: i64,
@@ -110,13 +130,15 @@ pub(crate) struct Resume {
 impl Packaging {
     pub(crate) fn new(channel: ChannelId, timing: Timing, resume: Resume) -> Self {
         Self {
-            shelf: Shelf::new(channel.clone(), timing.segment, timing.window),
+            shelf: Shelf::new(channel.clone(), timing),
             channel,
             timing,
             demuxer: Demuxer::new(),
             events: Vec::new(),
             clock: ClockMap::default(),
             has_pcr: false,
+            has_cues: false,
+            away: false,
             suspect: false,
             started: None,
             now: Utc::default(),
@@ -124,6 +146,7 @@ impl Packaging {
             lanes: BTreeMap::new(),
             phase: Phase::Gathering(Gathering::default()),
             next_number: resume.next_number,
+            number_min: resume.number_min,
             period: resume.period,
             discontinuities: resume.discontinuities,
             floor: resume.floor,
@@ -154,6 +177,37 @@ impl Packaging {
         }
         self.shelf.pause();
         self.shelf.take_change()
+    }
+
+    /// The Feed has been silent for so long. Each Segment's length that passes is listed as a gap.
+    pub(crate) fn silence(&mut self, length: Duration) -> Option<Change> {
+        let now = self.now.plus(length);
+        while GAPS_WHILE_AWAY
+            && let Some(end) = self.shelf.newest_end()
+            && now.since(end) >= self.timing.segment + AWAY_AFTER
+            && self.pass(end)
+        {}
+        self.shelf.take_change()
+    }
+
+    /// Lists a gap from `start` on. False: there is nothing that it could follow.
+    fn pass(&mut self, start: Utc) -> bool {
+        if !std::mem::replace(&mut self.away, true) {
+            self.restart(Gathering::default(), true);
+            // Whoever comes back is timed anew: what it sends late is not of the time that has passed.
+            self.clock = ClockMap::default();
+            (self.has_pcr, self.started) = (false, None);
+            self.discontinuity();
+            self.discontinuities += 1;
+        }
+        let Some(number) = self.next_number else { return false };
+        let place = Place { number, period: self.period, discontinuities: self.discontinuities };
+        if !self.shelf.gap(place, start) {
+            return false;
+        }
+        self.next_number = Some(number + 1);
+        self.floor = self.floor.max(start.plus(self.timing.segment).ticks(CLOCK_90K));
+        true
     }
 
     /// Bytes are missing before the next chunk.
@@ -190,10 +244,21 @@ impl Packaging {
     pub(crate) fn resume_point(&self) -> Resume {
         Resume {
             next_number: self.next_number,
+            number_min: self.number_min,
             period: self.period,
             discontinuities: self.discontinuities,
             floor: self.floor,
         }
+    }
+
+    /// From now on, keeps the Segments that are finished for [`Packaging::take_finished`].
+    pub(crate) fn keep_finished(&mut self) {
+        self.shelf.keep_finished();
+    }
+
+    /// The Segments finished since the last time.
+    pub(crate) fn take_finished(&mut self) -> Vec<Finished> {
+        self.shelf.take_finished()
     }
 
     /// Totals so far.
@@ -212,8 +277,7 @@ impl Packaging {
                 self.has_pcr = true;
                 self.observe(pcr, discontinuity);
             }
-            // Kept in the transport lane; the media lane has nothing to say of it yet.
-            Event::Splice { .. } => {}
+            Event::Splice { pts, section, .. } => self.splice(pts, &section),
             Event::TrackGone(id) => {
                 self.expected.remove(&id);
                 if let Some(lane) = self.lanes.get_mut(&id) {
@@ -224,6 +288,7 @@ impl Packaging {
     }
 
     fn expect(&mut self, program: &Program) {
+        self.has_cues = program.streams.iter().any(|stream| stream.stream_type == SPLICES);
         let packaged = program.streams.iter().filter(|stream| stream.packaged);
         self.expected =
             packaged.map(|stream| (TrackId(stream.pid), is_picture(stream.stream_type))).collect();
@@ -248,6 +313,22 @@ impl Packaging {
         if self.clock.observe(pcr, self.now, suspect) == Observed::Jumped {
             tracing::info!(channel = %self.channel, "the source's clock jumped: a discontinuity follows");
             self.restart(Gathering::default(), true);
+        }
+    }
+
+    /// A splice: told to the players, at its time on UTC.
+    fn splice(&mut self, pts: Option<i64>, section: &Bytes) {
+        let Some(offset) = self.clock.offset() else { return };
+        let Phase::Running(Running { leader, .. }) = &self.phase else { return };
+        let active = self.lanes.get_mut(leader).and_then(|lane| lane.active.as_mut());
+        let Some(active) = active else { return };
+        // At once: with the next picture.
+        let Some(time) = pts.map(|pts| pts + offset).or(active.end()) else { return };
+        if (time - self.now.ticks(CLOCK_90K)).abs() > ticks_of(SPLICE_DISTANCE_MAX) {
+            return;
+        }
+        if let Some(message) = self.shelf.cue(section, time) {
+            active.chunker.tell(message);
         }
     }
 
@@ -300,6 +381,7 @@ impl Packaging {
     /// Finishes what is in hand and gathers anew. `forget`: what waits is of another clock.
     fn restart(&mut self, gathering: Gathering, forget: bool) {
         self.finish_segments();
+        self.shelf.halt(true);
         if forget {
             self.lanes.values_mut().for_each(Lane::clear);
         }

@@ -1,7 +1,7 @@
 //! Which Channels are packaged: one task each, restarted alone when it panics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use flambeau_config::schema::ChannelConfig;
@@ -14,6 +14,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::{Archive, Past};
 use crate::channel::{Stopped, Worker, is_closed, is_live};
 use crate::packaging::Resume;
 use crate::stats::Stats;
@@ -36,6 +37,7 @@ pub(crate) struct Supervisor {
     policy: Policy,
     directory: Arc<Directory>,
     board: Board,
+    archive: Archive,
     entries: BTreeMap<ChannelId, Entry>,
     tasks: JoinSet<(Worker, Stopped)>,
     names: HashMap<Id, ChannelId>,
@@ -44,6 +46,7 @@ pub(crate) struct Supervisor {
 /// A Channel that is open.
 struct Entry {
     channel: Arc<Channel>,
+    past: Past,
     timing: Timing,
     resume: Arc<Mutex<Resume>>,
     /// Ends its Worker alone.
@@ -76,13 +79,19 @@ impl Supervisor {
             policy: live.policy(),
             directory,
             board,
+            archive: Archive::in_memory(live),
             entries: BTreeMap::new(),
             tasks: JoinSet::new(),
             names: HashMap::new(),
         }
     }
 
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+    /// `shared`: where others find the archive once it is open.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken, shared: Arc<OnceLock<Archive>>) {
+        let archive = Archive::open(&self.live).await;
+        self.archive = shared.get_or_init(|| archive).clone();
+        self.open_archived();
+        let sweeping = tokio::spawn(self.archive.clone().sweep());
         let (mut changes, mut configured) = (self.directory.changes(), self.live.subscribe());
         loop {
             changes.borrow_and_update();
@@ -100,6 +109,18 @@ impl Supervisor {
         }
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.ended(ended);
+        }
+        sweeping.abort();
+        self.archive.close().await;
+    }
+
+    /// Channels that have something on disk can be watched from there before their Feed is back.
+    fn open_archived(&mut self) {
+        let config = self.live.current();
+        for id in self.archive.on_disk() {
+            if let Some(plan) = config.channels.iter().find(|plan| plan.id == id) {
+                self.entries.insert(id, self.open(plan));
+            }
         }
     }
 
@@ -134,6 +155,7 @@ impl Supervisor {
             if !feed_stays {
                 entry.channel.clear();
                 entry.channel = Channel::new(id.clone(), plan.feed.clone());
+                entry.channel.set_archive(Arc::new(entry.past.clone()));
                 self.directory.open_channel(entry.channel.clone());
             }
         }
@@ -190,12 +212,15 @@ impl Supervisor {
     }
 
     fn open(&self, plan: &ChannelConfig) -> Entry {
+        let timing = timing_of(&self.live.current(), plan);
+        let past = self.archive.past(&plan.id, timing.window);
         let channel = Channel::new(plan.id.clone(), plan.feed.clone());
+        channel.set_archive(Arc::new(past.clone()));
         self.directory.open_channel(channel.clone());
         self.board().insert(plan.id.clone(), Stats::default());
-        let timing = timing_of(&self.live.current(), plan);
         Entry {
             channel,
+            past,
             timing,
             resume: Arc::default(),
             stop: CancellationToken::new(),
@@ -282,12 +307,12 @@ impl Entry {
     /// A Worker that goes on with the numbers of the one before.
     fn worker(&self, board: &Board) -> Worker {
         let resume = *self.resume.lock().unwrap_or_else(PoisonError::into_inner);
-        let resumed = resume.next_number.map_or(resume, |_| Resume {
+        let resumed = match resume.next_number {
             // Whatever was in the making is not gone on with.
-            discontinuities: resume.discontinuities + 1,
-            ..resume
-        });
-        Worker::new(self.channel.clone(), self.timing, board.clone(), resumed)
+            Some(_) => Resume { discontinuities: resume.discontinuities + 1, ..resume },
+            None => self.past.resume(),
+        };
+        Worker::new(self.channel.clone(), self.past.clone(), self.timing, board.clone(), resumed)
     }
 }
 
@@ -299,6 +324,7 @@ fn timing_of(config: &Config, plan: &ChannelConfig) -> Timing {
         segment: plan.segment.unwrap_or(defaults.segment),
         window: plan.window.unwrap_or(defaults.window),
         memory_max: defaults.memory_max,
+        low_latency_dash: defaults.low_latency_dash,
     }
 }
 

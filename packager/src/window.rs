@@ -4,89 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flambeau_media::channel::{Change, Kind, Object, Position};
+use flambeau_media::channel::{Change, Growth, Kind, Object, Position};
 use flambeau_media::{Track, Utc};
 use flambeau_proto::isobmff;
 
+use crate::archive::Finished;
 use crate::chunker::Part;
+use crate::segment::{Place, Segment, part_file, segment_file};
 
 /// Most Segments held, whatever their times say.
 const SEGMENTS_MAX: usize = 32_768;
 
-/// Where a Segment belongs: the same for all Renditions of a Channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Media Sequence Number.
-    pub(crate) number: u64,
-    /// Counts the stretches of one set of Tracks and one clock.
-    pub(crate) period: u64,
-    /// When that stretch began.
-    pub(crate) period_start: Utc,
-    /// Discontinuities up to here.
-    pub(crate) discontinuities: u64,
-}
-
-/// A Segment, finished or in the making.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub(crate) place: Place,
-    pub(crate) track: Arc<Track>,
-    /// File name of the init segment.
-    pub(crate) init: Arc<str>,
-    /// When it starts to be presented, in ticks of the Track's timescale since 1970.
-    pub(crate) start: i64,
-    /// Length in ticks, so far.
-    pub(crate) ticks: u64,
-    /// Bytes, so far.
-    pub(crate) bytes: usize,
-    pub(crate) parts: Vec<Part>,
-    /// It does not go on from the Segment before: another init segment, or a discontinuity.
-    pub(crate) unforeseen: bool,
-}
-
-impl Segment {
-    pub(crate) fn start_utc(&self) -> Utc {
-        Utc::from_ticks(self.start, self.track.timescale())
-    }
-
-    /// Its file name: its start in ticks since 1970. By time and not by number, for ffmpeg loses count of `$Number$`
-    /// when a Manifest with a SegmentTimeline slides.
-    pub(crate) fn file(&self) -> String {
-        format!("t{}.m4s", self.start.max(0))
-    }
-
-    /// The file name of its Part `index`, there already or yet to come.
-    ///
-    /// A hint names a Part that goes on from what is there, and a player that loads it (Shaka) reads it by the init
-    /// segment before. Where something else comes instead its Parts are named otherwise: the hint is not found,
-    /// and the player reads the Playlist again.
-    pub(crate) fn part_file(&self, index: usize) -> String {
-        if self.unforeseen {
-            format!("{}x.{index}.m4s", self.place.number)
-        } else {
-            foreseen(self.place.number, index)
-        }
-    }
-
-    pub(crate) fn end_utc(&self) -> Utc {
-        Utc::from_ticks(self.start + self.ticks as i64, self.track.timescale())
-    }
-
-    pub(crate) fn duration(&self) -> Duration {
-        length(self.ticks, self.track.timescale())
-    }
-}
-
-/// The file name of a Part that goes on from what is there.
-fn foreseen(number: u64, index: usize) -> String {
-    format!("{number}.{index}.m4s")
-}
-
-/// `ticks` of `timescale` a second, to the nearest microsecond.
-pub(crate) fn length(ticks: u64, timescale: u32) -> Duration {
-    let micros = (u128::from(ticks) * 1_000_000 + u128::from(timescale / 2)) / u128::from(timescale.max(1));
-    Duration::from_micros(micros as u64)
-}
+/// Finished Segments whose Parts are named. RFC 8216bis 6.2.2: Parts go when they are three target durations from the
+/// end. Whoever plays Parts is a second from it.
+const SEGMENTS_WITH_PARTS: usize = 2;
 
 /// One Track's Segments.
 #[derive(Debug)]
@@ -104,6 +35,14 @@ pub(crate) struct Rendition {
     listed_from: usize,
     /// What follows the newest finished Segment is known to go on from it.
     goes_on: bool,
+    /// Path of the Segment that can be taken while it is made.
+    growing: Option<String>,
+    /// Bytes of all that is held.
+    pub(crate) bytes: usize,
+    /// Key frames there were before the first Segment listed.
+    pub(crate) keys_before: u64,
+    /// There is a Playlist of its key frames.
+    pub(crate) shows_keys: bool,
 }
 
 impl Rendition {
@@ -117,12 +56,21 @@ impl Rendition {
             content_type,
             listed_from: 0,
             goes_on: false,
+            growing: None,
+            bytes: 0,
+            keys_before: 0,
+            shows_keys: false,
         }
     }
 
     /// The path of its Playlist.
     pub(crate) fn playlist_path(&self) -> String {
         format!("{}/index.m3u8", self.name)
+    }
+
+    /// The path of the Playlist of its key frames.
+    pub(crate) fn keys_path(&self) -> String {
+        format!("{}/iframes.m3u8", self.name)
     }
 
     /// The Segments a Playlist names, oldest first, without the one in the making.
@@ -148,14 +96,15 @@ impl Rendition {
     pub(crate) fn next_part(&self) -> Option<String> {
         match (&self.open, self.segments.back()) {
             (Some(open), _) => Some(open.part_file(open.parts.len())),
-            (None, Some(last)) => self.goes_on.then(|| foreseen(last.place.number + 1, 0)),
+            (None, Some(last)) => self.goes_on.then(|| part_file(last.place.number + 1, 0)),
             (None, None) => None,
         }
     }
 
     /// The newest Segment is finished and what follows does not go on from it.
     pub(crate) fn discontinuity_follows(&self) -> bool {
-        self.open.is_none() && !self.goes_on
+        // After a gap there may be another one.
+        self.open.is_none() && !self.goes_on && self.segments.back().is_some_and(|last| !last.gap)
     }
 
     /// Makes the Track's init segment known and returns its file name.
@@ -167,7 +116,7 @@ impl Rendition {
         file
     }
 
-    /// Adds a Part to the Segment in the making, which it begins where there is none.
+    /// Adds a Part to the Segment in the making, which it begins where there is none. True: it did.
     pub(crate) fn add(
         &mut self,
         part: Part,
@@ -175,50 +124,114 @@ impl Rendition {
         track: &Arc<Track>,
         init: &Arc<str>,
         change: &mut Change,
-    ) {
-        let before = self.segments.back();
-        let open = self.open.get_or_insert_with(|| Segment {
-            unforeseen: before.is_some_and(|b| {
-                b.init != *init
-                    || b.place.discontinuities != place.discontinuities
-                    || b.place.number + 1 != place.number
-            }),
-            place,
-            track: track.clone(),
-            init: init.clone(),
-            start: part.start,
-            ticks: 0,
-            bytes: 0,
-            parts: Vec::new(),
-        });
+    ) -> bool {
+        let begins = self.open.is_none();
+        let (before, start) = (self.segments.back(), part.start);
+        let open = self.open.get_or_insert_with(|| Segment::new(place, track, init, start, before));
+        let bytes = part.bytes.clone();
         let path = format!("{}/{}", self.name, open.part_file(open.parts.len()));
-        change.objects.push((path, Object::new(Kind::Part, self.content_type, vec![part.bytes.clone()])));
-        open.ticks += part.duration;
-        open.bytes += part.bytes.len();
-        open.parts.push(part);
+        let growing = format!("{}/{}", self.name, open.file());
+        change.objects.push((path, Object::new(Kind::Part, self.content_type, vec![bytes.clone()])));
+        open.add(part);
+        self.bytes += bytes.len();
+        if begins {
+            self.grow(growing.clone(), change);
+        }
+        change.growth.push((growing, Growth::Piece(bytes)));
+        begins
+    }
+
+    /// From here on the Segment at `path` can be taken while it is made, and no other.
+    fn grow(&mut self, path: String, change: &mut Change) {
+        if self.growing.as_ref() == Some(&path) {
+            return;
+        }
+        self.stop_growing(change);
+        change.growth.push((path.clone(), Growth::Begin(self.content_type)));
+        self.growing = Some(path);
+    }
+
+    fn stop_growing(&mut self, change: &mut Change) {
+        change.growth.extend(self.growing.take().map(|path| (path, Growth::End)));
     }
 
     /// The Segment in the making is whole. `goes_on`: what follows is known to go on from it. Returns its length,
     /// if there was one.
     pub(crate) fn complete(&mut self, goes_on: bool, change: &mut Change) -> Option<Duration> {
-        let open = self.open.take()?;
+        let Some(mut open) = self.open.take() else {
+            // What was announced does not come.
+            if !goes_on {
+                self.goes_on = false;
+                self.stop_growing(change);
+            }
+            return None;
+        };
         self.goes_on = goes_on;
+        open.finish();
         let pieces = open.parts.iter().map(|part| part.bytes.clone()).collect();
-        let path = format!("{}/{}", self.name, open.file());
-        change.objects.push((path, Object::new(Kind::Segment, self.content_type, pieces)));
-        // RFC 8216bis 4.4.3.2: numbers count one by one. What a gap cut off is no longer listed.
-        let follows = self.segments.back().is_some_and(|last| last.place.number + 1 == open.place.number);
-        if !follows {
-            self.listed_from = self.segments.len();
+        let object = Object::new(Kind::Segment, self.content_type, pieces);
+        for file in [open.file(), open.file_by_time()] {
+            change.objects.push((format!("{}/{file}", self.name), object.clone()));
+        }
+        self.stop_growing(change);
+        if goes_on {
+            self.grow(format!("{}/{}", self.name, segment_file(open.place.number + 1)), change);
         }
         let duration = open.duration();
-        self.segments.push_back(open);
+        self.list(open);
         Some(duration)
+    }
+
+    /// The newest Segment, whole, and its object, which is in `change`.
+    pub(crate) fn finished(&self, change: &Change) -> Option<Finished> {
+        let segment = self.segments.back()?;
+        let (_, object) = change.objects.iter().rev().find(|(_, object)| object.kind == Kind::Segment)?;
+        Some(Finished {
+            rendition: self.name.clone(),
+            place: segment.place,
+            track: segment.track.clone(),
+            init: segment.init.clone(),
+            start: segment.start,
+            ticks: segment.ticks,
+            object: object.clone(),
+        })
+    }
+
+    /// The source was away for `ticks` of its Track: a Segment of nothing. False: there is nothing to follow.
+    pub(crate) fn gap(&mut self, place: Place, start: Utc, length: Duration) -> bool {
+        let Some(before) = self.segments.back() else { return false };
+        let timescale = before.track.timescale();
+        let ticks = length.as_micros() as u64 * u64::from(timescale) / 1_000_000;
+        let gap = Segment::gap(place, before, start.ticks(timescale), ticks);
+        self.list(gap);
+        true
+    }
+
+    fn list(&mut self, segment: Segment) {
+        // RFC 8216bis 4.4.3.2: numbers count one by one. What a gap cut off is no longer listed.
+        let follows = self.segments.back().is_some_and(|last| last.place.number + 1 == segment.place.number);
+        if !follows {
+            self.unlist();
+        }
+        self.segments.push_back(segment);
+        if let Some(older) = self.segments.len().checked_sub(SEGMENTS_WITH_PARTS + 1) {
+            self.segments[older].lines.parts = String::new();
+        }
     }
 
     /// Lists nothing of what is there.
     pub(crate) fn unlist(&mut self) {
-        self.listed_from = self.segments.len();
+        while self.listed_from < self.segments.len() {
+            self.unlist_first();
+        }
+    }
+
+    /// The first Segment listed is listed no longer.
+    fn unlist_first(&mut self) {
+        if let Some(first) = self.segments.get(self.listed_from) {
+            self.keys_before += first.keys;
+            self.listed_from += 1;
+        }
     }
 
     /// Lists what is younger than `window` before `now`, and drops what no client may still ask for.
@@ -231,22 +244,73 @@ impl Rendition {
             if keep_last || now.since(segment.end_utc()) < window {
                 break;
             }
-            self.listed_from += 1;
+            self.unlist_first();
         }
         while let Some(segment) = self.segments.front() {
             let old = now.since(segment.end_utc()) >= window * 2 + segment.duration();
             if !(old || self.segments.len() > SEGMENTS_MAX) {
                 break;
             }
-            let Some(gone) = self.segments.pop_front() else { break };
-            self.listed_from = self.listed_from.saturating_sub(1);
-            self.remove(&gone, change);
+            self.drop_oldest(change);
         }
+    }
+
+    /// Drops the oldest Segment.
+    pub(crate) fn drop_oldest(&mut self, change: &mut Change) {
+        if self.listed_from == 0 {
+            self.unlist_first();
+        }
+        let Some(gone) = self.segments.pop_front() else { return };
+        self.listed_from -= 1;
+        self.bytes -= gone.bytes;
+        self.remove(&gone, change);
+    }
+
+    /// Number of the oldest Segment held, where it is not the only one.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.segments.front().filter(|_| self.segments.len() > 1).map(|segment| segment.place.number)
+    }
+
+    /// Nothing is held but what is listed.
+    pub(crate) fn is_all_listed(&self) -> bool {
+        self.listed_from == 0
+    }
+
+    /// How long the Segments listed are.
+    pub(crate) fn window(&self) -> Duration {
+        let ends = self.listed().next().zip(self.listed().next_back());
+        ends.map_or(Duration::ZERO, |(first, last)| last.end_utc().since(first.start_utc()))
+    }
+
+    /// How many of the Segments listed end at least `distance` before the newest does.
+    pub(crate) fn before(&self, distance: Duration) -> usize {
+        let end = self.newest().map(Segment::end_utc).unwrap_or_default();
+        self.listed().take_while(|segment| end.since(segment.end_utc()) >= distance).count()
+    }
+
+    /// Some Segment listed has a key frame.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.listed().any(|segment| segment.keys > 0)
+    }
+
+    /// How far apart key frames are, in ticks of the Track, as far as the newest Segments tell.
+    pub(crate) fn key_interval(&self) -> Option<i64> {
+        // Of several: the last one may have been cut off.
+        let newest = self.segments.iter().rev().filter(|segment| !segment.gap).take(3);
+        let intervals = newest.flat_map(|segment| {
+            let keys = segment.parts.iter().filter(|part| part.independent).map(|part| part.start);
+            let mut keys: Vec<i64> = keys.collect();
+            keys.push(segment.start + segment.ticks as i64);
+            keys.windows(2).map(|pair| pair[1] - pair[0]).max()
+        });
+        intervals.max()
     }
 
     fn remove(&self, gone: &Segment, change: &mut Change) {
         let name = &self.name;
-        change.remove.push(format!("{name}/{}", gone.file()));
+        if !gone.gap {
+            change.remove.extend([gone.file(), gone.file_by_time()].map(|file| format!("{name}/{file}")));
+        }
         change.remove.extend((0..gone.parts.len()).map(|part| format!("{name}/{}", gone.part_file(part))));
         let mut rest = self.segments.iter().chain(&self.open);
         if !rest.any(|segment| segment.init == gone.init) {
@@ -254,10 +318,17 @@ impl Rendition {
         }
     }
 
+    /// Bits a second of its key frames.
+    pub(crate) fn key_bandwidth(&self) -> u64 {
+        let bits =
+            |segment: &Segment| segment.key_bytes as f64 * 8.0 / segment.duration().as_secs_f64().max(0.1);
+        self.listed().map(bits).fold(0.0, f64::max).ceil() as u64
+    }
+
     /// Bits a second of the largest Segment listed, and of all of them.
     pub(crate) fn bandwidth(&self) -> (u64, u64) {
         let (mut peak, mut bits, mut seconds, mut longest) = (0.0f64, 0.0, 0.0, 0.0f64);
-        for segment in self.listed().rev() {
+        for segment in self.listed().rev().filter(|segment| !segment.gap) {
             let (b, s) = (segment.bytes as f64 * 8.0, segment.duration().as_secs_f64());
             bits += b;
             seconds += s;

@@ -104,14 +104,15 @@ passphrase, users and sources; a broadcaster takes what its [[entitlements]] nam
 is not run: every problem of it is printed, and the exit code is 2.
 
 SIGTERM or Ctrl-C drains: nothing new is accepted, Sessions may end by themselves for drain.grace (10s), then they \
-are cut. A second signal cuts at once.";
+are cut. A second signal cuts at once. SIGHUP reads the configuration again; one that is wrong changes nothing, and \
+one that is right touches no Session that it does not concern.";
 
 const RUN_EXAMPLES: &str = "\
 Default ports:
   udp 9000            SRT in      srt://HOST:9000?streamid=#!::r=FEED,m=publish
   udp 9001            SRT out     srt://HOST:9001?streamid=#!::r=FEED,m=request,u=BROADCASTER
   tcp 8080            HLS, DASH   http://HOST:8080/CHANNEL/index.m3u8, /CHANNEL/manifest.mpd
-  tcp 127.0.0.1:8081  admin       /metrics, /healthz, /readyz, /api/v1/feeds, /api/v1/channels
+  tcp 127.0.0.1:8081  admin       / (the console), /api/v1, /metrics, /healthz, /readyz
 
 Examples:
   Lab mode, with a test picture published as the Feed `test`:

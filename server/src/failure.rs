@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use flambeau_edge::http::StartError;
+
 /// An address of the configuration cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen for {what} on {protocol} {address} ({key})")]
@@ -36,6 +38,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// What to do about the error.
 fn remedy(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<StartError>() {
+        return error.remedy();
+    }
     let kind = io_error(error)?.kind();
     let Some(CannotListen { protocol, address, key, .. }) = error.downcast_ref() else {
         return (kind == io::ErrorKind::AddrInUse)

@@ -1,21 +1,49 @@
 //! The log: `tracing` on stderr, for eyes or for machines.
 
+mod events;
+
 use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use flambeau_config::{Log, LogFormat};
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
+
+pub(crate) use events::{EVENTS_MAX, Event, Events};
+
+/// The log at work.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Logging {
+    /// Its newest lines.
+    pub(crate) events: Events,
+    level: Option<reload::Handle<EnvFilter, Registry>>,
+}
+
+impl Logging {
+    /// Logs by another `log.level` from now on, unless the command line or `RUST_LOG` has the say.
+    pub(crate) fn follow(&self, log: &Log) {
+        let Some(level) = &self.level else { return };
+        let changed = filter(None, None, &log.level).map(|filter| level.reload(filter));
+        if !matches!(changed, Ok(Ok(()))) {
+            tracing::warn!(level = log.level, "log.level could not be changed");
+        }
+    }
+}
 
 /// Starts the log. `level` is the command line's wish; it goes before `RUST_LOG`, which goes before `log`'s.
-pub(crate) fn init(log: &Log, level: Option<&str>) -> anyhow::Result<()> {
+pub(crate) fn init(log: &Log, level: Option<&str>) -> anyhow::Result<Logging> {
     let from_environment = std::env::var("RUST_LOG").ok().filter(|level| !level.is_empty());
-    let filter = filter(level, from_environment.as_deref(), &log.level)?;
+    let (filter, handle) = reload::Layer::new(filter(level, from_environment.as_deref(), &log.level)?);
     // https://no-color.org
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = subscriber(log.format, filter, colours, io::stderr);
-    tracing::subscriber::set_global_default(subscriber).context("the log is started once")
+    let events = Events::default();
+    let subscriber = subscriber(log.format, filter, events.clone(), colours, io::stderr);
+    tracing::subscriber::set_global_default(subscriber).context("the log is started once")?;
+    let level = (level.is_none() && from_environment.is_none()).then_some(handle);
+    Ok(Logging { events, level })
 }
 
 /// The filter of the first level that is given.
@@ -36,18 +64,22 @@ fn filter(
 
 fn subscriber<W>(
     format: LogFormat,
-    filter: EnvFilter,
+    filter: reload::Layer<EnvFilter, Registry>,
+    events: Events,
     colours: bool,
     writer: W,
 ) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
-    match format {
-        LogFormat::Human => Box::new(builder.compact().finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
-    }
+    let lines = fmt::layer().with_writer(writer).with_ansi(colours);
+    let lines = match format {
+        LogFormat::Human => lines.compact().boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // What the API tells does not depend on how much is logged.
+    let events = events::Recorder(events).with_filter(LevelFilter::INFO);
+    Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)).with(events))
 }
 
 #[cfg(test)]
@@ -61,8 +93,8 @@ mod tests {
     /// What is logged in the form `format` by a venue that is accepted.
     fn logged(format: LogFormat, colours: bool) -> String {
         let sink = Arc::new(Mutex::new(Vec::new()));
-        let filter = filter(None, None, "info").expect("a level");
-        let subscriber = subscriber(format, filter, colours, Sink(sink.clone()));
+        let (filter, _) = reload::Layer::new(filter(None, None, "info").expect("a level"));
+        let subscriber = subscriber(format, filter, Events::default(), colours, Sink(sink.clone()));
         tracing::subscriber::with_default(subscriber, || {
             let passphrase = Secret::new("swordfish42");
             tracing::info!(feed = "main", ?passphrase, %passphrase, "venue accepted");

@@ -3,12 +3,13 @@
 mod admin;
 mod check;
 mod cli;
+mod configure;
 mod failure;
 mod log;
 mod metrics;
 mod run;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let level = cli.log_level.as_deref();
     match cli.command {
         Command::Run { config, role } => match load(config.as_deref()) {
-            Ok(config) => finish(serve(config, cli::Roles::new(&role), level)),
+            Ok((config, source)) => finish(serve(config, source, cli::Roles::new(&role), level)),
             Err(problems) => check::refuse(&problems),
         },
         Command::Check { config } => check::check(&config),
@@ -31,18 +32,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// A file and the text of it.
+type Source = (PathBuf, String);
+
 /// The configuration to run with: the file's, or lab mode's where none is given.
-fn load(path: Option<&Path>) -> Result<Config, Vec<Problem>> {
-    path.map_or_else(|| Ok(Config::lab()), Config::load)
+fn load(path: Option<&Path>) -> Result<(Config, Option<Source>), Vec<Problem>> {
+    let Some(path) = path else { return Ok((Config::lab(), None)) };
+    let text = Config::text(path).map_err(|problem| vec![problem])?;
+    Ok((Config::parse(&text, path)?, Some((path.to_owned(), text))))
 }
 
-fn serve(config: Config, roles: cli::Roles, level: Option<&str>) -> anyhow::Result<()> {
-    log::init(&config.log, level)?;
-    for warning in &config.warnings {
-        let (file, line) = (warning.file.display(), warning.line);
-        tracing::warn!(%file, line, key = warning.key, remedy = warning.remedy, "{}", warning.message);
-    }
-    runtime()?.block_on(run::run(config, roles))
+fn serve(
+    config: Config,
+    source: Option<Source>,
+    roles: cli::Roles,
+    level: Option<&str>,
+) -> anyhow::Result<()> {
+    let logging = log::init(&config.log, level)?;
+    configure::report(&config.warnings);
+    runtime()?.block_on(run::run(run::Setup { config, source, roles, logging }))
 }
 
 fn loadtest(command: flambeau_loadtest::Command, level: Option<&str>) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 //! families of samples. Names have the prefix `flambeau_`, base units (seconds, bytes) and, for counters,
 //! `_total`, which the encoder adds.
 
+mod archive;
 mod channels;
 mod feeds;
 mod http;
@@ -21,6 +22,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry;
 
+pub(crate) use archive::{Archive, ArchiveStats};
 pub(crate) use channels::{Channels, PackagerStats};
 pub(crate) use feeds::{Feeds, bit_rate, state};
 pub(crate) use http::Http;

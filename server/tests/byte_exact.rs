@@ -5,7 +5,7 @@ mod common;
 use std::fmt::Write;
 use std::time::Duration;
 
-use common::publish::Encoder;
+use common::publish::Publisher;
 use common::pull::{HashingPuller, OUTPUT_BUFFER_BYTES};
 use common::scratch::Scratch;
 use common::server::{Server, Setup};
@@ -20,6 +20,9 @@ const PASSPHRASE: &str = "bear-the-flame-2028";
 const MEGABITS_PER_SECOND: u64 = 20;
 /// Time for retransmission: twenty-five round trips, and room for a machine that is busy with other things.
 const LATENCY_MS: u32 = 1000;
+
+/// Null packets after the stream: a tenth of a second, whole reads of srt-live-transmit's input.
+const TAIL_PACKETS: usize = 70 * 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_puller_gets_every_byte() {
@@ -85,7 +88,9 @@ async fn exact(name: &str, case: Case) {
     };
     let request = Srt::request(edge, FEED, "rtx").encrypted(case.key).latency(LATENCY_MS);
     let mut pullers: Vec<_> = (0..case.pullers)
-        .map(|index| HashingPuller::start(&scratch, &format!("pull-{index}"), &request))
+        .map(|index| {
+            HashingPuller::start(&scratch, &format!("pull-{index}"), &request, stream.bytes.len())
+        })
         .collect();
     tokio::time::sleep(seconds(2)).await;
     for puller in &mut pullers {
@@ -93,7 +98,7 @@ async fn exact(name: &str, case: Case) {
     }
 
     let publish = Srt::publish(ingest, FEED).encrypted(case.key).latency(LATENCY_MS);
-    let publisher = Encoder::SrtLiveTransmit.publish(&scratch, "publish", &stream, &publish);
+    let publisher = Publisher::of_bytes(&scratch, "publish", lasting(&stream), stream.rate, &publish);
     publisher.all_sent(length + seconds(10)).await;
     arrival(&mut pullers, stream.bytes.len() as u64).await;
 
@@ -113,6 +118,14 @@ async fn exact(name: &str, case: Case) {
     for report in reports.into_iter().flatten() {
         assert!(report.up.lost > 0 && report.down.lost > 0, "the path lost nothing: {report:?}");
     }
+}
+
+/// The stream, and null packets after it. A venue does not end with its last picture: libsrt sends the very last
+/// packet of a session once, so a receiver that never saw it cannot know of it.
+fn lasting(stream: &Stream) -> Vec<u8> {
+    let mut null = [0xff; ts::PACKET_BYTES];
+    null[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
+    [&stream.bytes[..], &null.repeat(TAIL_PACKETS)].concat()
 }
 
 /// Waits until each puller has `bytes`, and a little longer, for what should not come.

@@ -153,7 +153,7 @@ async fn the_manifest_tells_the_time_by_our_own_clock() {
     assert_eq!(manifest.header("content-type"), Some("application/dash+xml"));
     let text = manifest.text();
     for part in
-        ["type=\"dynamic\"", "urn:mpeg:dash:utc:http-iso:2014", "SegmentTimeline", "availabilityStartTime="]
+        ["type=\"dynamic\"", "urn:mpeg:dash:utc:http-iso:2014", "SegmentTemplate", "availabilityStartTime="]
     {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }

@@ -9,6 +9,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { Process, killAll } from '../players/harness/process.js';
 import { Report, demand } from '../players/harness/report.js';
@@ -21,6 +22,7 @@ const DIRECTORY = join(targetDirectory(), 'conformance');
 // What nginx 1.22 passes of h2spec's 146.
 const H2SPEC_PASSED_MIN = 120;
 const H2SPEC_MS_MAX = 120_000;
+const SCHEMATHESIS_CONFIG = fileURLToPath(new URL('schemathesis/schemathesis.toml', import.meta.url));
 const API_SECONDS = 60;
 const API_MS_MAX = 240_000;
 // So that a run that fails can be had again.
@@ -47,11 +49,11 @@ try {
     throw error;
   });
 }
-process.exitCode = report.close(join(DIRECTORY, 'results.json')) ? 0 : 1;
+process.exitCode = report.close(join(DIRECTORY, 'results.json'), 'conformance') ? 0 : 1;
 
 /** Runs `cases` against a server with these keys of `[edge.http]` and a venue. */
 async function against(http, cases) {
-  const server = await Flambeau.start([FEED], http);
+  const server = await Flambeau.start([FEED], { http });
   const venue = new ClockEncoder(server.publish(FEED));
   try {
     await cases(server);
@@ -101,7 +103,7 @@ async function schemathesis(server) {
   const said = await ended(
     join(TOOLS, 'schemathesis', 'bin', 'schemathesis'),
     [
-      ...['run', address, '--header', `Authorization: Bearer ${server.token}`, '--no-color'],
+      ...['--config-file', SCHEMATHESIS_CONFIG, 'run', address, '--header', `Authorization: Bearer ${server.token}`, '--no-color'],
       ...['--seed', String(API_SEED), '--phases', 'examples,coverage,fuzzing', '--max-time', String(API_SECONDS)],
       // A stream of events has no end to be waited for.
       ...['--exclude-path', '/api/v1/stream', '--generation-database', 'none', '--request-timeout', '20'],

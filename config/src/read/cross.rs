@@ -131,7 +131,11 @@ fn certificate(draft: &Draft, report: &Report) {
         Ok(certificate) => {
             if let Some(fault) = certificate.untimely(Utc::now()) {
                 let message = format!("{} {fault}", chain.display());
-                report.warning("edge.http.certificate", message, "renew it: the files are read again by themselves");
+                report.warning(
+                    "edge.http.certificate",
+                    message,
+                    "renew it: the files are read again by themselves",
+                );
             }
             if readable_by_others(key) {
                 report.warning(

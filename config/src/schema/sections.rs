@@ -251,6 +251,10 @@ pub struct Packager {
     #[serde(serialize_with = "bytes::serialize")]
     #[schemars(with = "bytes::Text", extend("x-range" = ["16MiB", "256GiB"]))]
     pub memory_max: usize,
+    /// The Manifest names Segments by number, where the encoder's key frames allow it, so that Shaka and dash.js play
+    /// a second or two behind live. Otherwise it lists them, which every player keeps through a venue's absence
+    /// and a change of picture.
+    pub low_latency_dash: bool,
     /// Directory that keeps the Segments on disk, beyond what memory holds. Relative to this file. Without it nothing
     /// is kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -272,6 +276,7 @@ impl Default for Packager {
             segment: Duration::from_secs(2),
             window: Duration::from_secs(600),
             memory_max: 1 << 30,
+            low_latency_dash: false,
             archive: None,
             archive_window: Duration::from_secs(4 * 3600),
             archive_bytes_max: 1 << 40,

@@ -1,7 +1,7 @@
 // What the board of Feeds shows of a snapshot, and in which order.
 
 import type { Channel, Feed, FeedState } from '../api/types';
-import { health, type Health } from './health';
+import { health, NOT_SEEN, type Health } from './health';
 
 export type Column = 'state' | 'feed' | 'video' | 'rate' | 'loss' | 'rtt' | 'pulls' | 'publisher' | 'error';
 export type Filter = 'all' | 'problems' | FeedState;
@@ -74,7 +74,7 @@ export function sorted(list: Row[], order: Order): Row[] {
 
 /** What was not seen yet is no problem that goes first. */
 function urgency(row: Row): number {
-  return row.health.severity >= 2 ? row.health.severity : 0;
+  return row.health.text === NOT_SEEN ? 0 : row.health.severity;
 }
 
 function key({ feed, codec, size }: Row, column: Column): string | number {

@@ -2,7 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import * as api from '../api/client';
-import type { Check, ConfigText, Revision } from '../api/types';
+import type { Check, ConfigProblem, ConfigText, Revision } from '../api/types';
 
 /** What the node runs by. */
 export const current = signal<ConfigText | null>(null);
@@ -63,5 +63,9 @@ export async function check(): Promise<Check | null> {
 
 /** Whether the node would refuse the draft. */
 export function isRefused(found: Check): boolean {
-  return found.problems.some((problem) => problem.severity === 'error');
+  return found.problems.some(isError);
+}
+
+export function isError(problem: ConfigProblem): boolean {
+  return problem.severity === 'error';
 }

@@ -9,7 +9,7 @@ export interface Segment {
 }
 
 export interface TimedPart extends Part {
-  /** Milliseconds that it came later than the most punctual Part shown; null where nothing tells. */
+  /** Milliseconds that it came later than Parts usually do; null where nothing tells. */
   late_ms: number | null;
 }
 
@@ -28,15 +28,16 @@ export function merge(known: Part[], more: Part[]): Part[] {
 
 /**
  * Parts by Segment, each with its lateness. A source runs at its own pace: the sum of the durations before a Part says
- * when it was due, and the most punctual Part of an unbroken run sets the zero.
+ * when it was due, and the median of an unbroken run sets the zero.
  */
 export function segments(parts: Part[]): Segment[] {
   const made: Segment[] = [];
   let run: { part: TimedPart; delay: number }[] = [];
   let due = 0;
   const settle = () => {
-    const least = Math.min(...run.map(({ delay }) => delay));
-    for (const { part, delay } of run) part.late_ms = run.length > 1 ? Math.round(delay - least) : null;
+    const delays = run.map(({ delay }) => delay).sort((a, b) => a - b);
+    const usual = delays[Math.floor((delays.length - 1) / 2)] ?? 0;
+    for (const { part, delay } of run) part.late_ms = run.length > 2 ? Math.max(0, Math.round(delay - usual)) : null;
     run = [];
     due = 0;
   };

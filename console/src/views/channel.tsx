@@ -71,9 +71,8 @@ function About({ channel, base }: { channel: Channel; base: string | null }) {
             {plural(channel.viewers, 'viewer')}
           </a>
         </Fact>
-        <Fact name="Held">
-          {bytes(channel.bytes_held)} in {plural(channel.objects_held, 'object')}
-        </Fact>
+        <Fact name="Held">{bytes(channel.bytes_held)}</Fact>
+        <Fact name="Objects">{count(channel.objects_held)}</Fact>
         {stats && (
           <>
             <Fact name="Parts made">{count(stats.parts)}</Fact>

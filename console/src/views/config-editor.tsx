@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { ConfigProblem } from '../api/types';
+import { isError } from '../state/draft';
 
 interface Props {
   text: string;
@@ -13,7 +14,9 @@ const EDITOR = 'config-text';
 /** A plain text field with numbered lines. Tab leaves it, as everywhere. */
 export function Editor({ text, onEdit, problems, readOnly }: Props) {
   const lines = text.split('\n').length;
-  const wrong = new Map(problems.map((problem) => [problem.line, problem.severity]));
+  // Of an error and a warning on one line the error is drawn.
+  const ordered = [...problems].sort((a, b) => Number(isError(a)) - Number(isError(b)));
+  const wrong = new Map(ordered.map((problem) => [problem.line, isError(problem)]));
   const numbers = useRef<HTMLDivElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -24,9 +27,9 @@ export function Editor({ text, onEdit, problems, readOnly }: Props) {
     <div class="editor">
       <div class="line-numbers" ref={numbers} aria-hidden="true">
         {Array.from({ length: lines }, (_, index) => {
-          const severity = wrong.get(index + 1);
+          const fatal = wrong.get(index + 1);
           return (
-            <div key={index} class={severity ? `line-number ${severity === 'error' ? 'tone-bad' : 'tone-warn'} marked` : 'line-number'}>
+            <div key={index} class={fatal === undefined ? 'line-number' : `line-number ${fatal ? 'tone-bad' : 'tone-warn'} marked`}>
               {index + 1}
             </div>
           );
@@ -36,7 +39,7 @@ export function Editor({ text, onEdit, problems, readOnly }: Props) {
         id={EDITOR}
         ref={field}
         aria-label="Configuration, TOML"
-        aria-invalid={problems.length > 0 ? 'true' : undefined}
+        aria-invalid={problems.some(isError) ? 'true' : undefined}
         aria-describedby={problems.length > 0 ? 'config-problems' : undefined}
         spellcheck={false}
         autocomplete="off"

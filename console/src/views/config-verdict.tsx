@@ -1,39 +1,56 @@
 import type { Check, ConfigProblem } from '../api/types';
 import { plural } from '../format';
+import { isError } from '../state/draft';
 import { Mark } from '../ui/state';
 import { goToLine } from './config-editor';
 
-/** What is wrong, each with its line and its remedy. */
+/** What is wrong, each with its line and its remedy: what forbids the change, then what is only warned of. */
 export function Problems({ list }: { list: ConfigProblem[] }) {
-  if (list.length === 0) {
-    return (
-      <p class="sound">
-        <Mark tone="ok" /> The configuration is sound.
-      </p>
-    );
-  }
+  const errors = list.filter(isError);
+  const warnings = list.filter((problem) => !isError(problem));
   return (
-    <section id="config-problems" aria-label={plural(list.length, 'problem')}>
-      <h2>{plural(list.length, 'problem')}</h2>
-      <ul class="problems">
-        {list.map((problem, index) => (
-          <li key={index} class="problem">
-            <Mark tone={problem.severity === 'error' ? 'bad' : 'warn'} />
-            <div>
-              {problem.line !== null && (
-                <button type="button" class="link" onClick={() => goToLine(problem.line ?? 1)}>
-                  Line {problem.line}
-                </button>
-              )}{' '}
-              <code>{problem.key}</code> {problem.message}
-              {problem.remedy && <span class="sub">{problem.remedy}</span>}
-            </div>
-          </li>
-        ))}
-      </ul>
+    <section id="config-problems" aria-label="What the node says">
+      {errors.length > 0 ? (
+        <>
+          <h2>{plural(errors.length, 'problem')}</h2>
+          <List list={errors} />
+        </>
+      ) : (
+        <p class="sound">
+          <Mark tone="ok" /> The configuration is sound.
+        </p>
+      )}
+      {warnings.length > 0 && (
+        <details class="warnings" open={errors.length === 0 && warnings.length <= WARNINGS_SHOWN}>
+          <summary>{plural(warnings.length, 'warning')}</summary>
+          <List list={warnings} />
+        </details>
+      )}
     </section>
   );
 }
+
+/** More than these are looked at on demand. */
+const WARNINGS_SHOWN = 3;
+
+const List = ({ list }: { list: ConfigProblem[] }) => (
+  <ul class="problems">
+    {list.map((problem, index) => (
+      <li key={index} class="problem">
+        <Mark tone={isError(problem) ? 'bad' : 'warn'} />
+        <div>
+          {problem.line !== null && (
+            <button type="button" class="link" onClick={() => goToLine(problem.line ?? 1)}>
+              Line {problem.line}
+            </button>
+          )}{' '}
+          <code>{problem.key}</code> {problem.message}
+          {problem.remedy && <span class="sub">{problem.remedy}</span>}
+        </div>
+      </li>
+    ))}
+  </ul>
+);
 
 /** What a change does, and whom it cuts off. */
 export function Consequences({ check }: { check: Check }) {

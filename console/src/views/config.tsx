@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import * as api from '../api/client';
 import { Refused } from '../api/client';
 import { plural } from '../format';
-import { changed, check, current, discard, draft, edit, failure, isRefused, load, verdict } from '../state/draft';
+import { changed, check, current, discard, draft, edit, failure, isError, isRefused, load, verdict } from '../state/draft';
 import { announce } from '../ui/announcer';
 import { Empty, Failure, Loading } from '../ui/empty';
 import { ApplyDialog } from './config-apply';
@@ -54,14 +54,16 @@ function Desk() {
   const found = verdict.value;
   const look = async () => {
     const found = await check();
-    if (found) announce(summary(found.problems.length, found.changes.length));
-    const line = found?.problems.find((problem) => problem.line)?.line;
+    if (!found) return;
+    const errors = found.problems.filter(isError);
+    announce(summary(errors.length, found.changes.length));
+    const line = errors.find((problem) => problem.line)?.line;
     if (line) goToLine(line);
   };
   const apply = async () => {
     const found = await check();
     if (found && !isRefused(found)) setApplying(true);
-    else if (found) announce(summary(found.problems.length, 0));
+    else if (found) announce(summary(found.problems.filter(isError).length, 0));
   };
   return (
     <section class="panel desk" aria-label="Text">

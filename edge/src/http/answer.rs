@@ -1,19 +1,24 @@
 //! The answers of the edge: heads, and how long a cache may keep what.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use flambeau_config::Denied;
+use flambeau_media::Utc;
+use flambeau_media::archive::{Excerpt, Stored};
 use flambeau_media::channel::{Object, Playlist};
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::body::Pieces;
 use super::conditional::{Selection, select};
 use super::cors::METHODS;
+use super::encoding::{gzip, prefers_gzip};
 
 /// Who may keep a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +31,16 @@ pub(super) enum Audience {
 
 impl Audience {
     fn keep(self, age: Duration) -> HeaderValue {
+        self.keep_with(age, String::new())
+    }
+
+    fn keep_with(self, age: Duration, stale: String) -> HeaderValue {
         let whose = match self {
             Self::Public => "public",
             Self::Private => "private",
         };
-        // Digits and letters only, which every field's value may hold.
-        HeaderValue::try_from(format!("{whose}, max-age={}", age.as_secs())).unwrap_or(NO_STORE)
+        // Digits, letters and signs only, which every field's value may hold.
+        HeaderValue::try_from(format!("{whose}, max-age={}{stale}", age.as_secs())).unwrap_or(NO_STORE)
     }
 
     // A day would do for a name that never changes its meaning; an hour bounds what a restarted node could leave behind.
@@ -43,19 +52,54 @@ impl Audience {
     }
 }
 
+/// What there is to send, but for its bytes.
+#[derive(Debug)]
+pub(super) struct Representation {
+    /// Its strong entity tag, quotes included.
+    pub(super) etag: String,
+    pub(super) len: usize,
+    pub(super) content_type: &'static str,
+    keep: HeaderValue,
+}
+
 /// An object, or what the request's conditions select of it.
 pub(super) fn object(method: &Method, fields: &HeaderMap, object: &Object, audience: Audience) -> Response {
-    let etag = format!("\"{:x}-{:x}\"", object.created.0, object.len);
-    let selection = select(method, fields, &etag, object.len);
-    let range = match &selection {
-        Selection::Stretch(range) => range.clone(),
-        _ => 0..object.len,
+    let of = Representation {
+        etag: etag_of_object(object.created, object.len),
+        len: object.len,
+        content_type: object.content_type,
+        keep: audience.keep_object(),
     };
-    let mut response = match selection {
-        Selection::Whole => Response::new(Body::new(Pieces::of(object.pieces.clone(), range))),
-        Selection::Stretch(_) => {
-            let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, object.len);
-            let mut response = Response::new(Body::new(Pieces::of(object.pieces.clone(), range)));
+    represent(method, fields, of, |range| Body::new(Pieces::of(object.pieces.clone(), range)))
+}
+
+/// An object that is on disk, as if it were in memory.
+pub(super) fn of_stored(stored: &Stored, audience: Audience) -> Representation {
+    Representation {
+        etag: etag_of_object(stored.created, stored.len),
+        len: stored.len,
+        content_type: stored.content_type,
+        keep: audience.keep_with(stored.keep, ", immutable".into()),
+    }
+}
+
+fn etag_of_object(created: Utc, len: usize) -> String {
+    format!("\"{:x}-{len:x}\"", created.0)
+}
+
+/// What the request's conditions select; `body` is asked for its bytes.
+pub(super) fn represent(
+    method: &Method,
+    fields: &HeaderMap,
+    of: Representation,
+    body: impl FnOnce(Range<usize>) -> Body,
+) -> Response {
+    let selection = select(method, fields, &of.etag, of.len);
+    let mut response = match selection.clone() {
+        Selection::Whole => Response::new(body(0..of.len)),
+        Selection::Stretch(range) => {
+            let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, of.len);
+            let mut response = Response::new(body(range));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut response, CONTENT_RANGE, content_range);
             response
@@ -63,64 +107,128 @@ pub(super) fn object(method: &Method, fields: &HeaderMap, object: &Object, audie
         Selection::Unsatisfiable => {
             let mut response = sentence(
                 StatusCode::RANGE_NOT_SATISFIABLE,
-                format!("The object has {} bytes, and none of those asked for.", object.len),
+                format!("The object has {} bytes, and none of those asked for.", of.len),
             );
-            set(&mut response, CONTENT_RANGE, format!("bytes */{}", object.len));
+            set(&mut response, CONTENT_RANGE, format!("bytes */{}", of.len));
             return response;
         }
         Selection::PreconditionFailed => return precondition_failed(),
         Selection::NotModified => status_alone(StatusCode::NOT_MODIFIED),
     };
     let head = response.headers_mut();
-    head.insert(CACHE_CONTROL, audience.keep_object());
+    head.insert(CACHE_CONTROL, of.keep);
     head.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if selection != Selection::NotModified {
-        head.insert(CONTENT_TYPE, HeaderValue::from_static(object.content_type));
+        head.insert(CONTENT_TYPE, HeaderValue::from_static(of.content_type));
+    }
+    set(&mut response, ETAG, of.etag);
+    response
+}
+
+/// A Segment in the making: what there is of it, and the rest as it comes. It has no length and no entity tag before
+/// it is whole, and a Range of it is ignored (RFC 9110 14.2). A cache keeps what ended as it should as the whole
+/// Segment; a response that is broken off is incomplete (RFC 9112 8, RFC 9113 8.1.1), and not kept.
+pub(super) fn growing(content_type: &'static str, body: Body, audience: Audience) -> Response {
+    let mut response = Response::new(body);
+    let head = response.headers_mut();
+    head.insert(CACHE_CONTROL, audience.keep_object());
+    head.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// How a Playlist was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// The Media Sequence Number it is to have was named.
+    pub(super) addressed: bool,
+    /// A Playlist Delta Update will do (RFC 8216bis 6.2.5.1).
+    pub(super) skip: bool,
+}
+
+/// A Playlist or Manifest.
+pub(super) fn playlist(
+    method: &Method,
+    fields: &HeaderMap,
+    playlist: &Playlist,
+    asked: Asked,
+    audience: Audience,
+) -> Response {
+    text(method, fields, playlist, asked.skip, playlist_keep(playlist, asked.addressed, audience))
+}
+
+/// A Playlist or Manifest of the past.
+pub(super) fn excerpt(
+    method: &Method,
+    fields: &HeaderMap,
+    excerpt: &Excerpt,
+    audience: Audience,
+) -> Response {
+    text(method, fields, &excerpt.playlist, false, audience.keep(excerpt.keep))
+}
+
+fn text(method: &Method, fields: &HeaderMap, playlist: &Playlist, skip: bool, keep: HeaderValue) -> Response {
+    let delta = playlist.delta.as_ref().filter(|_| skip);
+    let text = delta.unwrap_or(&playlist.body);
+    // Compressed by the first who asks, for all. What fits into a packet gains nothing.
+    let zipped = (text.plain().len() >= GZIP_BYTES_MIN && prefers_gzip(fields)).then(|| text.gzip(gzip));
+    let etag = etag_of(playlist, delta.is_some(), zipped.is_some());
+    let bytes = zipped.unwrap_or(text.plain());
+    let mut response = match select(method, fields, &etag, bytes.len()) {
+        Selection::PreconditionFailed => return precondition_failed(),
+        Selection::NotModified => status_alone(StatusCode::NOT_MODIFIED),
+        // RFC 9110 14.2: a server may ignore Range, and nobody wants half a Playlist.
+        Selection::Whole | Selection::Stretch(_) | Selection::Unsatisfiable => {
+            let mut response = Response::new(Body::from(bytes.clone()));
+            let head = response.headers_mut();
+            head.insert(CONTENT_TYPE, HeaderValue::from_static(playlist.content_type));
+            if zipped.is_some() {
+                head.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            response
+        }
+    };
+    let head = response.headers_mut();
+    head.insert(CACHE_CONTROL, keep);
+    head.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if playlist.newest.is_some() && !playlist.silent {
+        // The time since it was true, for a client that reckons how far behind it is (RFC 8216bis, "CDN Tune-in").
+        // While the source is silent there is no newer one: it is true now.
+        head.insert(AGE, HeaderValue::from(flambeau_media::Utc::now().since(playlist.created).as_secs()));
     }
     set(&mut response, ETAG, etag);
     response
 }
 
-/// A Playlist or Manifest. `addressed`: the request named the Media Sequence Number it waits for.
-pub(super) fn playlist(
-    method: &Method,
-    fields: &HeaderMap,
-    playlist: &Playlist,
-    addressed: bool,
-    audience: Audience,
-) -> Response {
-    let len = playlist.body.plain().len();
-    let etag = match playlist.newest {
-        Some(newest) => {
-            format!("\"{:x}-{:x}-{}.{}\"", playlist.created.0, len, newest.sequence, newest.parts)
-        }
-        None => format!("\"{:x}-{:x}\"", playlist.created.0, len),
+/// A tag for each of a Playlist's representations (RFC 9110 8.8.3.3).
+fn etag_of(playlist: &Playlist, delta: bool, zipped: bool) -> String {
+    let form = match (delta, zipped) {
+        (false, false) => "",
+        (false, true) => "-z",
+        (true, false) => "-d",
+        (true, true) => "-dz",
     };
-    let mut response = match select(method, fields, &etag, len) {
-        Selection::PreconditionFailed => return precondition_failed(),
-        Selection::NotModified => status_alone(StatusCode::NOT_MODIFIED),
-        // RFC 9110 14.2: a server may ignore Range, and nobody wants half a Playlist.
-        Selection::Whole | Selection::Stretch(_) | Selection::Unsatisfiable => {
-            let mut response = Response::new(Body::from(playlist.body.plain().clone()));
-            let content_type = HeaderValue::from_static(playlist.content_type);
-            response.headers_mut().insert(CONTENT_TYPE, content_type);
-            response
-        }
-    };
-    response.headers_mut().insert(CACHE_CONTROL, audience.keep(playlist_age(playlist, addressed)));
-    set(&mut response, ETAG, etag);
-    response
+    let (created, len) = (playlist.created.0, playlist.body.plain().len());
+    match playlist.newest {
+        Some(newest) => format!("\"{created:x}-{len:x}-{}.{}{form}\"", newest.sequence, newest.parts),
+        None => format!("\"{created:x}-{len:x}{form}\""),
+    }
 }
 
-/// How long a Playlist stays good.
-fn playlist_age(playlist: &Playlist, addressed: bool) -> Duration {
+/// How long a cache may keep a Playlist, and what it may do with an old one (RFC 5861).
+fn playlist_keep(playlist: &Playlist, addressed: bool, audience: Audience) -> HeaderValue {
     let shortest = Duration::from_secs(1);
     match playlist.newest {
         // RFC 8216bis B.1: a blocking response is good for six target durations, a plain one for half of one.
         // That of a silent source answers nothing that was asked for.
-        Some(_) if addressed && !playlist.silent => (playlist.target_duration * 6).max(shortest),
-        Some(_) => (playlist.target_duration / 2).max(shortest),
-        None => shortest,
+        Some(_) if addressed && !playlist.silent => {
+            audience.keep((playlist.target_duration * 6).max(shortest))
+        }
+        // An old media Playlist puts players behind: a cache serves it when we are not to be reached, not to save time.
+        Some(_) => {
+            audience.keep_with((playlist.target_duration / 2).max(shortest), STALE_IF_ERROR.to_owned())
+        }
+        // Multivariant Playlists and Manifests change seldom: who asks need not wait for us.
+        None => audience.keep_with(shortest, format!(", stale-while-revalidate=2{STALE_IF_ERROR}")),
     }
 }
 
@@ -142,11 +250,34 @@ pub(super) fn page(html: String) -> Response {
     response
 }
 
-/// 404. A cache keeps it for a second: what is not there now may be soon.
-pub(super) fn not_found(text: impl Into<String>, audience: Audience) -> Response {
+/// When something that is not there may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// It is about to: no cache keeps that it was not there.
+    Soon,
+    /// It may: a cache keeps that for a second.
+    Perhaps,
+    /// It was there and will not come again.
+    Never,
+}
+
+/// 404. How long a cache keeps it depends on whether it may come to be.
+pub(super) fn not_found(text: impl Into<String>, expected: Expected, audience: Audience) -> Response {
     let mut response = sentence(StatusCode::NOT_FOUND, text);
-    response.headers_mut().insert(CACHE_CONTROL, audience.keep(Duration::from_secs(1)));
+    response.headers_mut().insert(
+        CACHE_CONTROL,
+        match expected {
+            Expected::Soon => NO_STORE,
+            Expected::Perhaps => audience.keep(Duration::from_secs(1)),
+            Expected::Never => audience.keep(Duration::from_secs(10)),
+        },
+    );
     response
+}
+
+/// 403 for whom the operator ended.
+pub(super) fn ended() -> Response {
+    sentence(StatusCode::FORBIDDEN, "The operator ended this session. It may begin again in a minute.")
 }
 
 /// 503: to be asked again in a second.
@@ -187,7 +318,9 @@ pub(super) fn denied(denied: Denied) -> Response {
             response
         }
         Denied::Forbidden => sentence(StatusCode::FORBIDDEN, format!("{}.", capitalised(denied))),
-        Denied::NotFound => not_found("There is no Channel of that name.", Audience::Private),
+        Denied::NotFound => {
+            not_found("There is no Channel of that name.", Expected::Perhaps, Audience::Private)
+        }
     }
 }
 
@@ -227,6 +360,9 @@ fn set(response: &mut Response, name: http::HeaderName, value: String) {
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// How long players are better served with an old Playlist than with none: a restart, a failover.
+const STALE_IF_ERROR: &str = ", stale-if-error=60";
+const GZIP_BYTES_MIN: usize = 700;
 const BASIC: &str = "Basic realm=\"Flambeau\", charset=\"UTF-8\"";
 const BEARER: &str = "Bearer realm=\"Flambeau\"";
 
@@ -243,15 +379,24 @@ mod tests {
             target_duration: Duration::from_secs(4),
             ..Playlist::default()
         };
-        let age = |playlist: &Playlist, addressed| {
-            Audience::Public.keep(playlist_age(playlist, addressed)).to_str().map(String::from).ok()
+        let keep = |playlist: &Playlist, addressed| {
+            let value = playlist_keep(playlist, addressed, Audience::Public);
+            value.to_str().expect("ASCII").strip_prefix("public, max-age=").expect("public").to_owned()
         };
-        assert_eq!(age(&media, true).as_deref(), Some("public, max-age=24"));
-        assert_eq!(age(&media, false).as_deref(), Some("public, max-age=2"));
+        assert_eq!(keep(&media, true), "24");
+        assert_eq!(keep(&media, false), "2, stale-if-error=60");
         let silent = Playlist { silent: true, ..media.clone() };
-        assert_eq!(age(&silent, true).as_deref(), Some("public, max-age=2"));
-        assert_eq!(age(&Playlist::default(), true).as_deref(), Some("public, max-age=1"));
+        assert_eq!(keep(&silent, true), "2, stale-if-error=60");
+        assert_eq!(keep(&Playlist::default(), true), "1, stale-while-revalidate=2, stale-if-error=60");
         let quick = Playlist { target_duration: Duration::from_millis(900), ..media };
-        assert_eq!(age(&quick, false).as_deref(), Some("public, max-age=1"));
+        assert_eq!(keep(&quick, false), "1, stale-if-error=60");
+    }
+
+    #[test]
+    fn each_representation_has_its_own_tag() {
+        let list = Playlist { newest: Some(Position { sequence: 7, parts: 3 }), ..Playlist::default() };
+        let all = [false, true].map(|delta| [false, true].map(|zipped| etag_of(&list, delta, zipped)));
+        let tags: std::collections::BTreeSet<_> = all.iter().flatten().collect();
+        assert_eq!(tags.len(), 4, "{all:?}");
     }
 }

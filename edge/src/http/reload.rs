@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use flambeau_media::channel::{Channel, Object, Playlist, Position};
+use flambeau_media::channel::{Channel, Growing, Object, Playlist, Position};
 use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -158,6 +158,20 @@ impl Waiting<'_> {
         self.within(target, until_met).await
     }
 
+    /// Waits until a Segment in the making has grown as far as is wanted, or has ended. Dropping the future ends the wait.
+    pub(super) async fn for_growth(
+        &self,
+        segment: &mut watch::Receiver<Arc<Growing>>,
+        is_enough: impl Fn(&Growing) -> bool,
+        target: Duration,
+    ) -> Result<(), InVain> {
+        let until_grown = async {
+            let grown = segment.wait_for(|segment| segment.ended || is_enough(segment)).await;
+            grown.map(drop).map_err(|_| InVain::Withdrawn)
+        };
+        self.within(patience(target), until_grown).await
+    }
+
     /// Waits until a hinted object is there. Dropping the future ends the wait.
     ///
     /// The Channel is held weakly, so that one that is withdrawn ends its waiters.
@@ -219,8 +233,14 @@ impl Waiting<'_> {
 }
 
 /// The target duration to reckon with; two seconds where the Playlist does not tell.
-fn patience(target: Duration) -> Duration {
+pub(super) fn patience(target: Duration) -> Duration {
     if target.is_zero() { Duration::from_secs(2) } else { target }
+}
+
+/// Whether a query asks for a Playlist Delta Update (RFC 8216bis 6.2.5.1). A value that is not of the standard is
+/// ignored: the whole Playlist is always right.
+pub(super) fn wants_delta(query: &str) -> bool {
+    query.split('&').any(|pair| matches!(pair, "_HLS_skip=YES" | "_HLS_skip=v2"))
 }
 
 fn number(text: &str) -> Option<u64> {

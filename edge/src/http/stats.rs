@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use flambeau_media::Utc;
 use http::StatusCode;
 
 /// Counters and gauges of one listener, written without a lock and read by [`Stats::snapshot`].
@@ -26,6 +27,22 @@ pub struct Stats {
     blocked_served: AtomicU64,
     blocked_timed_out: AtomicU64,
     denied: AtomicU64,
+    http2_connections: AtomicU64,
+    requests_limited: AtomicU64,
+    streams_refused: AtomicU64,
+    streams_stalled: AtomicU64,
+    floods: AtomicU64,
+    handshakes: AtomicU64,
+    handshakes_failed: AtomicU64,
+    handshakes_timed_out: AtomicU64,
+    certificates_loaded: AtomicU64,
+    certificates_rejected: AtomicU64,
+    log_lines_dropped: AtomicU64,
+    growing_broken_off: AtomicU64,
+    requests_of_ended: AtomicU64,
+    viewers_unlisted: AtomicU64,
+    /// In seconds since 1970; 0: there is no certificate.
+    certificate_until: AtomicU64,
 }
 
 /// The counts of [`Stats`] at one moment.
@@ -49,7 +66,7 @@ pub struct Snapshot {
     pub requests_abandoned: u64,
     /// Connections closed because a request's head was larger than allowed.
     pub headers_too_large: u64,
-    /// Connections closed because what they sent was not HTTP/1.
+    /// Connections closed because what they sent was not HTTP.
     pub headers_malformed: u64,
     /// Connections closed because a request's head did not arrive in time.
     pub header_timeouts: u64,
@@ -67,6 +84,36 @@ pub struct Snapshot {
     pub blocked_timed_out: u64,
     /// Requests refused for want of credentials or of an entitlement.
     pub denied: u64,
+    /// Connections that speak HTTP/2, of `connections_total`.
+    pub http2_connections: u64,
+    /// Requests refused because their address made too many in a second.
+    pub requests_limited: u64,
+    /// Requests over HTTP/2 refused because too many were being answered.
+    pub streams_refused: u64,
+    /// Responses over HTTP/2 broken off because the client did not take them.
+    pub streams_stalled: u64,
+    /// Connections closed because of resets and other fruitless frames without end.
+    pub floods: u64,
+    /// TLS handshakes done.
+    pub handshakes: u64,
+    /// TLS handshakes that failed: another protocol or version, or a client that mistrusts the certificate.
+    pub handshakes_failed: u64,
+    /// TLS handshakes that did not end in time.
+    pub handshakes_timed_out: u64,
+    /// Times the certificate's files had changed and were taken.
+    pub certificates_loaded: u64,
+    /// Times the certificate's files had changed and could not be used.
+    pub certificates_rejected: u64,
+    /// Lines of the access log that were lost: the disk is too slow, or full.
+    pub log_lines_dropped: u64,
+    /// Responses with a Segment in the making broken off because it did not become whole.
+    pub growing_broken_off: u64,
+    /// Requests refused because the operator had ended their viewer.
+    pub requests_of_ended: u64,
+    /// Requests of viewers for whom the list had no room.
+    pub viewers_unlisted: u64,
+    /// Until when the certificate holds, in seconds since 1970; 0: there is none.
+    pub certificate_until: u64,
 }
 
 /// One of the things a listener counts one by one.
@@ -85,6 +132,20 @@ pub(super) enum Event {
     BlockedServed,
     BlockedTimedOut,
     Denied,
+    Http2Connection,
+    TooManyRequests,
+    TooManyStreams,
+    StreamStalled,
+    Flooded,
+    Handshake,
+    HandshakeFailed,
+    HandshakeTimeout,
+    CertificateLoaded,
+    CertificateRejected,
+    LogLineDropped,
+    GrowingBrokenOff,
+    ViewerEnded,
+    ViewerUnlisted,
 }
 
 impl Stats {
@@ -110,6 +171,21 @@ impl Stats {
             blocked_served: load(&self.blocked_served),
             blocked_timed_out: load(&self.blocked_timed_out),
             denied: load(&self.denied),
+            http2_connections: load(&self.http2_connections),
+            requests_limited: load(&self.requests_limited),
+            streams_refused: load(&self.streams_refused),
+            streams_stalled: load(&self.streams_stalled),
+            floods: load(&self.floods),
+            handshakes: load(&self.handshakes),
+            handshakes_failed: load(&self.handshakes_failed),
+            handshakes_timed_out: load(&self.handshakes_timed_out),
+            certificates_loaded: load(&self.certificates_loaded),
+            certificates_rejected: load(&self.certificates_rejected),
+            log_lines_dropped: load(&self.log_lines_dropped),
+            growing_broken_off: load(&self.growing_broken_off),
+            requests_of_ended: load(&self.requests_of_ended),
+            viewers_unlisted: load(&self.viewers_unlisted),
+            certificate_until: load(&self.certificate_until),
         }
     }
 
@@ -128,6 +204,20 @@ impl Stats {
             Event::BlockedServed => &self.blocked_served,
             Event::BlockedTimedOut => &self.blocked_timed_out,
             Event::Denied => &self.denied,
+            Event::Http2Connection => &self.http2_connections,
+            Event::TooManyRequests => &self.requests_limited,
+            Event::TooManyStreams => &self.streams_refused,
+            Event::StreamStalled => &self.streams_stalled,
+            Event::Flooded => &self.floods,
+            Event::Handshake => &self.handshakes,
+            Event::HandshakeFailed => &self.handshakes_failed,
+            Event::HandshakeTimeout => &self.handshakes_timed_out,
+            Event::CertificateLoaded => &self.certificates_loaded,
+            Event::CertificateRejected => &self.certificates_rejected,
+            Event::LogLineDropped => &self.log_lines_dropped,
+            Event::GrowingBrokenOff => &self.growing_broken_off,
+            Event::ViewerEnded => &self.requests_of_ended,
+            Event::ViewerUnlisted => &self.viewers_unlisted,
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -140,6 +230,11 @@ impl Stats {
 
     pub(super) fn sent(&self, bytes: usize) {
         self.bytes_sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Notes until when the certificate holds.
+    pub(super) fn certificate_holds_until(&self, end: Utc) {
+        self.certificate_until.store(u64::try_from(end.0 / 1_000_000).unwrap_or(0), Relaxed);
     }
 
     /// Counts a connection as open until the guard is dropped.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flambeau_config::{Config, EdgeHttp, Policy};
-use flambeau_edge::http::{Server, Snapshot, Stats};
-use flambeau_media::channel::{Change, Channel, Kind, Object, Playlist, Position};
+use flambeau_edge::http::{Server, Snapshot, Stats, Viewers};
+use flambeau_media::channel::{Change, Channel, Growth, Kind, Object, Playlist, Position};
 use flambeau_media::directory::Directory;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -25,6 +25,7 @@ pub(crate) struct Node {
     pub(crate) directory: Arc<Directory>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<()>,
+    pub(crate) viewers: Viewers,
     stats: Arc<Stats>,
 }
 
@@ -44,9 +45,10 @@ pub(crate) fn start_with(config: &Config, limit: impl FnOnce(&mut EdgeHttp)) -> 
     let server = Server::bind(&http, Policy::new(config), directory.clone(), shutdown.clone())
         .expect("a free port")
         .with_grace(Duration::from_secs(3));
-    let (address, stats) = (server.local_addr(), server.stats().clone());
+    let server = server.with_access_log(&http, config.log.format).expect("the access log can be written");
+    let (address, stats, viewers) = (server.local_addr(), server.stats().clone(), server.viewers());
     let running = tokio::spawn(server.run());
-    Node { address, channel, directory, shutdown, running, stats }
+    Node { address, channel, directory, shutdown, running, viewers, stats }
 }
 
 /// A Channel in whose Playlist Segment 100 is whole (ten Parts) and 101 has begun (two).
@@ -73,6 +75,20 @@ pub(crate) fn channel(id: &str) -> Arc<Channel> {
     channel.commit(Change { objects, playlists, ..Change::default() });
     advance(&channel, 101, 2);
     channel
+}
+
+/// Commits a step in the growth of a Segment.
+pub(crate) fn grow(channel: &Channel, path: &str, step: Growth) {
+    channel.commit(Change { growth: vec![(path.into(), step)], ..Change::default() });
+}
+
+/// Makes a Segment that has grown whole.
+pub(crate) fn end_whole(channel: &Channel, path: &str, pieces: Vec<Bytes>) {
+    channel.commit(Change {
+        objects: vec![(path.into(), Object::new(Kind::Segment, "video/mp4", pieces))],
+        growth: vec![(path.into(), Growth::End)],
+        ..Change::default()
+    });
 }
 
 /// Commits what the packager would once Segment `sequence` has `parts` Parts.
@@ -187,6 +203,33 @@ impl Client {
 
     /// What the server says before it closes; None: nothing.
     pub(crate) async fn read(&mut self, is_head: bool) -> Option<Answer> {
+        let (status, fields) = self.head().await?;
+        let len = if is_head || status == 304 || status == 204 {
+            0
+        } else {
+            fields.get("content-length").and_then(|len| len.parse().ok()).expect("a length")
+        };
+        let mut body = vec![0; len];
+        self.0.read_exact(&mut body).await.ok()?;
+        Some(Answer { status, fields, body })
+    }
+
+    /// The next chunk of a body (RFC 9112 7.1), empty for the last; None: the response broke off.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let read = async {
+            let mut line = String::new();
+            self.0.read_line(&mut line).await.ok().filter(|bytes| *bytes > 0)?;
+            let len = usize::from_str_radix(line.trim(), 16).expect("a length");
+            let mut chunk = vec![0; len + 2];
+            self.0.read_exact(&mut chunk).await.ok()?;
+            chunk.truncate(len);
+            Some(chunk)
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("a chunk in time")
+    }
+
+    /// The status and fields of a response.
+    pub(crate) async fn head(&mut self) -> Option<(u16, HashMap<String, String>)> {
         let mut line = String::new();
         if self.0.read_line(&mut line).await.ok()? == 0 {
             return None;
@@ -203,14 +246,7 @@ impl Client {
                 .and_modify(|have| *have = format!("{have}, {value}"))
                 .or_insert_with(|| value.into());
         }
-        let len = if is_head || status == 304 || status == 204 {
-            0
-        } else {
-            fields.get("content-length").and_then(|len| len.parse().ok()).expect("a length")
-        };
-        let mut body = vec![0; len];
-        self.0.read_exact(&mut body).await.ok()?;
-        Some(Answer { status, fields, body })
+        Some((status, fields))
     }
 
     /// Whether the server closes within `within`, having said nothing more.

@@ -3,5 +3,11 @@
 mod common;
 mod delivery;
 mod entitlement;
+mod growing;
+mod http2;
 mod limits;
 mod low_latency;
+mod start_over;
+mod texts;
+mod tls;
+mod viewers;

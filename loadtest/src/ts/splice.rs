@@ -1,5 +1,7 @@
 //! SCTE-35 sections in the place of null packets, and the PMT that announces them.
 
+use flambeau_proto::mpegts::psi::crc32;
+
 use super::{Error, NULL_PID, PACKET_BYTES, SYNC_BYTE, pcr, pid};
 
 /// The PID that carries SCTE-35.
@@ -23,7 +25,8 @@ pub fn insert_splices(ts: &mut [u8], every: usize) -> Result<usize, Error> {
     for (index, packet) in ts.chunks_exact_mut(PACKET_BYTES).enumerate() {
         clock = pcr(packet).or(clock);
         if pid(packet) == pmt_pid {
-            announce(packet)?;
+            // ANSI/SCTE 35, 8.1: the stream, and the programme's registration.
+            announce(packet, &REGISTRATION, &STREAM)?;
             announced = true;
         }
         let Some(now) = clock.filter(|_| announced && index >= next_at && pid(packet) == NULL_PID) else {
@@ -38,7 +41,7 @@ pub fn insert_splices(ts: &mut [u8], every: usize) -> Result<usize, Error> {
 }
 
 /// The PMT's PID, if this packet is a PAT (ISO/IEC 13818-1, 2.4.4.3).
-fn pmt_pid_of(packet: &[u8]) -> Option<u16> {
+pub(crate) fn pmt_pid_of(packet: &[u8]) -> Option<u16> {
     let section = (pid(packet) == 0).then(|| whole_section(packet))??;
     let programs = packet.get(section.start + 8..section.end - 4)?;
     let program = programs.chunks_exact(4).find(|program| program[..2] != [0, 0])?;
@@ -46,7 +49,7 @@ fn pmt_pid_of(packet: &[u8]) -> Option<u16> {
 }
 
 /// Where the section lies that starts and ends in this packet.
-fn whole_section(packet: &[u8]) -> Option<std::ops::Range<usize>> {
+pub(crate) fn whole_section(packet: &[u8]) -> Option<std::ops::Range<usize>> {
     let (starts, has_payload) = (packet[1] & 0x40 != 0, packet[3] & 0x10 != 0);
     let payload = if packet[3] & 0x20 != 0 { 5 + usize::from(packet[4]) } else { 4 };
     let start = payload + 1 + usize::from(*packet.get(payload)?);
@@ -55,15 +58,15 @@ fn whole_section(packet: &[u8]) -> Option<std::ops::Range<usize>> {
     (starts && has_payload && length >= 13 - 4 + 4 && end <= packet.len()).then_some(start..end)
 }
 
-/// Adds the SCTE-35 stream and its registration to the PMT in `packet` (ANSI/SCTE 35, 8.1).
-fn announce(packet: &mut [u8]) -> Result<(), Error> {
+/// Adds an elementary stream to the PMT in `packet`, and descriptors to its programme.
+pub(crate) fn announce(packet: &mut [u8], programme: &[u8], stream: &[u8]) -> Result<(), Error> {
     let range = whole_section(packet).ok_or(Error::NoProgram)?;
     let mut section = packet[range.start..range.end - 4].to_vec();
-    let program_info =
-        usize::from(u16::from_be_bytes([section[10], section[11]]) & 0xFFF) + REGISTRATION.len();
-    section.splice(12..12, REGISTRATION);
-    section[10..12].copy_from_slice(&(0xF000 | program_info as u16).to_be_bytes());
-    section.extend([STREAM_TYPE, 0xE0 | (SPLICE_PID >> 8) as u8, SPLICE_PID as u8, 0xF0, 0]);
+    let programme_info =
+        usize::from(u16::from_be_bytes([section[10], section[11]]) & 0xFFF) + programme.len();
+    section.splice(12..12, programme.iter().copied());
+    section[10..12].copy_from_slice(&(0xF000 | programme_info as u16).to_be_bytes());
+    section.extend(stream);
     let length = section.len() - 3 + 4;
     section[1..3].copy_from_slice(&(0xB000 | length as u16).to_be_bytes());
     section.extend(crc32(&section).to_be_bytes());
@@ -124,19 +127,10 @@ fn splice_time(pts: u64) -> [u8; 5] {
     [0xFE | (pts >> 32) as u8, high, rest[0], rest[1], rest[2]]
 }
 
-/// The CRC of sections (ISO/IEC 13818-1, annex A).
-fn crc32(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte) << 24, |crc, _| {
-            if crc & 1 << 31 == 0 { crc << 1 } else { crc << 1 ^ 0x04C1_1DB7 }
-        })
-    })
-}
-
 /// `registration_descriptor` "CUEI" (ANSI/SCTE 35, 8.1).
 const REGISTRATION: [u8; 6] = [0x05, 4, b'C', b'U', b'E', b'I'];
-/// The stream type of SCTE-35.
-const STREAM_TYPE: u8 = 0x86;
+/// The PMT's entry: stream type 0x86, without descriptors.
+const STREAM: [u8; 5] = [0x86, 0xE0 | (SPLICE_PID >> 8) as u8, SPLICE_PID as u8, 0xF0, 0];
 const SPLICE_NULL: u8 = 0x00;
 const SPLICE_INSERT: u8 = 0x05;
 const TIME_SIGNAL: u8 = 0x06;
@@ -154,11 +148,5 @@ mod tests {
         for index in 0..3 {
             assert_eq!(crc32(&section(index, 0x1_2345_6789)), 0);
         }
-    }
-
-    #[test]
-    fn the_crc_is_that_of_the_standard() {
-        // CRC-32/MPEG-2 of the check string of the CRC catalogues.
-        assert_eq!(crc32(b"123456789"), 0x0376_E6E7);
     }
 }

@@ -15,7 +15,7 @@ async fn a_made_stream_has_its_rate_its_nulls_and_its_splices() {
     let survey = survey(&ts).expect("whole packets");
     let rate = survey.bits_per_second.expect("PCRs");
     assert!(rate.abs_diff(10_000_000) < 100, "{rate}");
-    assert!((3..=4).contains(&survey.splices), "{survey:?}");
+    assert!((3..=5).contains(&survey.splices), "{survey:?}");
     assert!(survey.nulls > survey.packets / 10, "{survey:?}");
 }
 

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use flambeau_media::TrackId;
 use flambeau_media::time::CLOCK_90K;
-use flambeau_media::{TrackId, Utc};
 
 use super::{Cut, Gathering, Packaging, Phase, Running};
 use crate::clock::ticks_of;
 use crate::lane::Lane;
-use crate::window::Place;
+use crate::segment::Place;
+use crate::stretches::Start;
 
 /// How long a Track that was announced may keep the others waiting.
 const TRACK_PATIENCE: Duration = Duration::from_secs(1);
@@ -54,13 +55,9 @@ impl Packaging {
         }
         self.period += 1;
         let segment = ticks_of(self.timing.segment).max(1);
-        let number = self.next_number.unwrap_or(start.div_euclid(segment) as u64);
-        let place = Place {
-            number,
-            period: self.period,
-            period_start: Utc::from_ticks(start, CLOCK_90K),
-            discontinuities: self.discontinuities,
-        };
+        let of_the_grid = (start.div_euclid(segment) as u64).max(self.number_min);
+        let number = self.next_number.unwrap_or(of_the_grid);
+        let place = Place { number, period: self.period, discontinuities: self.discontinuities };
         let there = |lane: &&mut Lane| !lane.queue.is_empty() && !lane.gone;
         for lane in self.lanes.values_mut().filter(there) {
             lane.entry = Some(Cut { place, at: start, offset });
@@ -70,11 +67,17 @@ impl Packaging {
             self.lanes.values_mut().for_each(|lane| lane.entry = None);
             return false;
         }
-        self.lay_out();
+        self.lay_out(leader);
         self.next_number = Some(number + 1);
+        let boundary = self.boundary_after(start, leader);
+        let (interval, due) = (self.shelf.key_interval(leader), boundary - 2 * self.tolerance(leader));
+        let began = Start { place, at: start, source: start - offset, due };
+        self.shelf.stretches.begin(began, interval, self.floor);
+        self.shelf.halt(false);
+        self.away = false;
         self.phase = Phase::Running(Running {
             leader,
-            boundary: self.boundary_after(start, leader),
+            boundary,
             segment_start: start,
             reconfigure: false,
             cuts: VecDeque::new(),

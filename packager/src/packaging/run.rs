@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flambeau_media::time::CLOCK_90K;
-use flambeau_media::{TrackId, Utc};
+use flambeau_media::TrackId;
 
 use super::{Cut, Gathering, Packaging, Phase, Running};
 use crate::clock::ticks_of;
-use crate::window::Place;
+use crate::stretches::Start;
 
 /// A random access point this much before the grid counts as on it: the clock's steps and the rounding of time
 /// stamps must not cost a whole GOP.
@@ -103,7 +102,6 @@ impl Packaging {
         }
         if discontinuity || left || !joining.is_empty() {
             self.period += 1;
-            place = Place { period_start: Utc::from_ticks(at, CLOCK_90K), ..place };
         }
         (place.period, place.discontinuities) = (self.period, self.discontinuities);
         self.next_number = Some(place.number + 1);
@@ -117,8 +115,10 @@ impl Packaging {
                 lane.entry = Some(cut);
             }
         }
-        self.lay_out();
+        self.lay_out(leader);
         let boundary = self.boundary_after(at + half_frame, leader);
+        let due = boundary - 2 * self.tolerance(leader);
+        self.shelf.stretches.cut(Start { place, at, source: at - offset, due });
         if let Phase::Running(running) = &mut self.phase {
             running.cuts.push_back(cut);
             (running.boundary, running.segment_start, running.reconfigure) = (boundary, at, false);
@@ -140,9 +140,9 @@ impl Packaging {
     }
 
     /// Tells which Tracks a viewer is offered.
-    pub(super) fn lay_out(&mut self) {
+    pub(super) fn lay_out(&mut self, leader: TrackId) {
         let members = self.lanes.values().filter(|lane| lane.is_member());
-        self.shelf.lay_out(members.map(|lane| lane.id).collect());
+        self.shelf.lay_out(members.map(|lane| lane.id).collect(), self.has_cues.then_some(leader));
     }
 
     /// The Tracks that have Samples and are not packaged yet.
@@ -240,7 +240,7 @@ impl Packaging {
     }
 
     /// Sound can be cut anywhere: it needs no tolerance.
-    fn tolerance(&self, leader: TrackId) -> i64 {
+    pub(super) fn tolerance(&self, leader: TrackId) -> i64 {
         let is_video = self.lanes.get(&leader).is_some_and(|lane| lane.is_video());
         if is_video { ticks_of(GRID_TOLERANCE.min(self.timing.segment / 8)) } else { 0 }
     }

@@ -63,6 +63,8 @@ impl Rig {
             part: Duration::from_millis(200),
             segment: Duration::from_secs(2),
             window: Duration::from_secs(20),
+            memory_max: 1 << 30,
+            low_latency_dash: true,
         };
         let channel = "athletics".parse().expect("an id");
         let mut rig = Self {
@@ -204,7 +206,7 @@ fn a_playlist_tells_parts_hint_and_position() {
     }
     let multivariant = rig.text("index.m3u8");
     assert!(multivariant.contains("LANGUAGE=\"fr\"") && multivariant.contains("avc1.640028,mp4a.40.2"));
-    assert!(rig.text("manifest.mpd").contains("media=\"v256/t$Time$.m4s\""));
+    assert!(rig.text("manifest.mpd").contains("media=\"v256/$Number$.m4s\""));
 }
 
 #[test]

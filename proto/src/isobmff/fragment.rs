@@ -30,9 +30,29 @@ pub struct Fragment<'a> {
     pub decode_time: u64,
     /// The wall clock's reading that belongs to `decode_time`.
     pub wall_clock: Utc,
+    /// What it tells of, beside its Samples.
+    pub events: &'a [EventMessage],
     /// Its Samples in decoding order; at least one.
     pub samples: &'a [FragmentSample],
 }
+
+/// An SCTE-35 event as a fragment carries it: `emsg` (ISO/IEC 23009-1, 5.10.3.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventMessage {
+    /// Unlike that of every other event; the same where one is told of again.
+    pub id: u32,
+    /// Ticks a second of the two times.
+    pub timescale: u32,
+    /// When it takes effect, in ticks since 1970.
+    pub time: u64,
+    /// How long it lasts, in ticks. None: nobody knows.
+    pub duration: Option<u32>,
+    /// The `splice_info_section`, CRC included.
+    pub section: Bytes,
+}
+
+/// The scheme of an [`EventMessage`] (ANSI/SCTE 214-3, 8.3.3).
+pub const EVENT_SCHEME: &str = "urn:scte:scte35:2013:bin";
 
 // ISO/IEC 14496-12 8.8.3.1: a sample others depend on, which depends on none; and a non-sync one.
 const FLAGS_SYNC: u32 = 0x0200_0000;
@@ -64,12 +84,14 @@ impl Fragment<'_> {
         let payload: usize = self.samples.iter().map(|sample| sample.data.len()).sum();
         let layout = Layout::of(self.samples);
         // styp 28, prft 32, moof 8 + mfhd 16 + traf 8 + tfhd 24 + tfdt 20 + trun 24, mdat 8.
-        let heads = 28 + 32 + 100 + 8;
+        let events: usize = self.events.iter().map(|event| 64 + event.section.len()).sum();
+        let heads = 28 + 32 + events + 100 + 8;
         let mut b = Boxes::with_capacity(heads + layout.bytes_per_sample() * self.samples.len() + payload);
         if self.starts_segment {
             segment_type(&mut b);
         }
         self.producer_reference_time(&mut b);
+        self.events.iter().for_each(|event| event.write(&mut b));
         let moof = b.0.len();
         let mut offset_at = 0;
         b.nest(*b"moof", |b| {
@@ -125,6 +147,21 @@ impl Fragment<'_> {
             }
         });
         offset_at
+    }
+}
+
+impl EventMessage {
+    /// ISO/IEC 23009-1, 5.10.3.3.3: version 1, with its own time. ISO/IEC 23000-19, 7.4.5: before the `moof`.
+    fn write(&self, b: &mut Boxes) {
+        b.full(*b"emsg", 1, 0, |b| {
+            b.u32(self.timescale);
+            b.u64(self.time);
+            b.u32(self.duration.unwrap_or(u32::MAX));
+            b.u32(self.id);
+            b.bytes(EVENT_SCHEME.as_bytes());
+            b.zeros(2); // the end of the scheme, an empty value
+            b.bytes(&self.section);
+        });
     }
 }
 

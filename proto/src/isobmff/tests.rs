@@ -93,6 +93,7 @@ fn a_segment_names_its_brands_and_a_later_part_does_not() {
             starts_segment,
             decode_time: 90_000,
             wall_clock: Utc(1_500_000),
+            events: &[],
             samples: std::slice::from_ref(&sample),
         }
         .write()
@@ -103,6 +104,42 @@ fn a_segment_names_its_brands_and_a_later_part_does_not() {
     let Any::Prft(prft) = &atoms(&write(false))[0] else { panic!("prft") };
     assert_eq!(prft.ntp_timestamp, (2_208_988_801 << 32) | 0x8000_0000);
     assert_eq!(prft.media_time, 90_000);
+}
+
+#[test]
+fn an_event_reads_back_from_before_the_movie_fragment() {
+    let sample =
+        FragmentSample { duration: 3600, composition_offset: 0, sync: true, data: Bytes::from_static(b"x") };
+    let event = |id, duration| EventMessage {
+        id,
+        timescale: 90_000,
+        time: 161_581_669_293_000,
+        duration,
+        section: Bytes::from_static(&[0xfc, 0x30, 0x11]),
+    };
+    let bytes = Fragment {
+        sequence: 1,
+        starts_segment: true,
+        decode_time: 90_000,
+        wall_clock: Utc(1_500_000),
+        events: &[event(1, Some(2_700_000)), event(2, None)],
+        samples: std::slice::from_ref(&sample),
+    }
+    .write();
+    let atoms = atoms(&bytes);
+    let kinds: Vec<_> = atoms.iter().map(|atom| atom.kind().to_string()).collect();
+    assert_eq!(kinds, ["styp", "prft", "emsg", "emsg", "moof", "mdat"]);
+    let Any::Emsg(emsg) = &atoms[2] else { panic!("emsg") };
+    assert_eq!((emsg.id, emsg.event_duration), (1, 2_700_000));
+    assert_eq!(emsg.scheme_id_uri, EVENT_SCHEME);
+    assert_eq!(emsg.message_data, [0xfc, 0x30, 0x11]);
+    let Any::Emsg(emsg) = &atoms[3] else { panic!("emsg") };
+    assert_eq!((emsg.id, emsg.event_duration), (2, u32::MAX));
+    let (moof, mdat) = moof_of(&bytes);
+    assert_eq!(mdat, b"x");
+    let moof_at = bytes.windows(4).position(|four| four == b"moof").expect("a moof") - 4;
+    let offset = moof.traf[0].trun[0].data_offset.expect("an offset") as usize;
+    assert_eq!(bytes[moof_at + offset], b'x');
 }
 
 proptest! {
@@ -124,8 +161,14 @@ proptest! {
                 data: data.into(),
             })
             .collect();
-        let fragment =
-            Fragment { sequence: 7, starts_segment: true, decode_time, wall_clock: Utc(0), samples: &samples };
+        let fragment = Fragment {
+            sequence: 7,
+            starts_segment: true,
+            decode_time,
+            wall_clock: Utc(0),
+            events: &[],
+            samples: &samples,
+        };
         let bytes = fragment.write();
         let (moof, mdat) = moof_of(&bytes);
         prop_assert_eq!(moof.mfhd.sequence_number, 7);

@@ -28,6 +28,8 @@ pub struct Video {
     pub bandwidth: u64,
     /// Bits a second of all its Segments.
     pub bandwidth_average: u64,
+    /// The Playlist of its key frames, and bits a second of those.
+    pub iframes: Option<(String, u64)>,
 }
 
 /// One audio Rendition.
@@ -126,7 +128,7 @@ impl fmt::Display for Multivariant {
         if !groups.iter().any(Group::is_everywhere) {
             self.videos.iter().try_for_each(|video| video.variant(f, None))?;
         }
-        Ok(())
+        self.videos.iter().try_for_each(|video| video.iframes(f))
     }
 }
 
@@ -153,6 +155,19 @@ impl Video {
             write!(f, ",AUDIO=\"{}\"", group.id)?;
         }
         writeln!(f, "\n{}", self.uri)
+    }
+
+    /// EXT-X-I-FRAME-STREAM-INF (RFC 8216bis 4.4.6.3).
+    fn iframes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((uri, bandwidth)) = &self.iframes else { return Ok(()) };
+        writeln!(
+            f,
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},CODECS=\"{}\",RESOLUTION={}x{},URI=\"{uri}\"",
+            (*bandwidth).max(1),
+            self.codecs,
+            display_width(&self.picture),
+            self.picture.height
+        )
     }
 }
 

@@ -78,6 +78,7 @@ fn video() -> Video {
         picture: PICTURE,
         bandwidth: 5_000_000,
         bandwidth_average: 4_000_000,
+        iframes: None,
     }
 }
 
@@ -210,4 +211,17 @@ proptest! {
             prop_assert_eq!(&read.parts, &written.parts);
         }
     }
+}
+
+#[test]
+fn an_excerpt_starts_with_its_first_segment_and_is_whole_once_it_has_ended() {
+    let gap = Segment { gap: true, ..segment(2) };
+    let growing = Media { excerpt: true, part_target: None, ..live(vec![segment(1), gap, segment(3)]) };
+    let text = growing.render();
+    assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n"), "{text}");
+    assert!(text.contains("\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"), "{text}");
+    assert!(!text.contains("PLAYLIST-TYPE") && !text.contains("SERVER-CONTROL"), "{text}");
+    assert_eq!(text.matches("#EXT-X-GAP\n").count(), 1, "{text}");
+    let text = Media { ended: true, ..growing }.render();
+    assert!(text.contains("\n#EXT-X-PLAYLIST-TYPE:VOD\n") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
 }

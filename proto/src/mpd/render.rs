@@ -7,7 +7,8 @@ use std::time::Duration;
 use flambeau_media::Utc;
 use flambeau_media::codec::{Picture, Sound};
 
-use super::{AdaptationSet, Content, Manifest, Period};
+use super::event::inband;
+use super::{AdaptationSet, Content, Continues, Latency, Manifest, Period};
 
 impl Display for Manifest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -15,58 +16,101 @@ impl Display for Manifest {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"",
         )?;
         // ISO/IEC 23009-1 8.4 (live) and 8.12 (CMAF).
-        f.write_str(
-            " profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" type=\"dynamic\"",
-        )?;
-        f.write_str(" availabilityStartTime=\"1970-01-01T00:00:00Z\"")?;
-        write!(f, " publishTime=\"{}\"", self.published)?;
-        match self.update_period {
-            Some(period) => write!(f, " minimumUpdatePeriod=\"{}\"", Iso(period))?,
-            // 5.3.1.2: without minimumUpdatePeriod the end must be told.
-            None => write!(f, " mediaPresentationDuration=\"{}\"", Iso(self.end()))?,
+        f.write_str(" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\"")?;
+        if self.on_demand {
+            let length = self.end().saturating_sub(self.zero().since(Utc(0)));
+            write!(f, " type=\"static\" mediaPresentationDuration=\"{}\"", Iso(length))?;
+        } else {
+            self.live(f)?;
         }
-        writeln!(
-            f,
-            " timeShiftBufferDepth=\"{}\" suggestedPresentationDelay=\"{}\" minBufferTime=\"{}\" \
-             maxSegmentDuration=\"{}\">",
-            Iso(self.time_shift),
-            Iso(self.presentation_delay),
-            Iso(self.min_buffer),
-            Iso(self.segment_duration_max)
-        )?;
-        self.periods.iter().try_for_each(|period| period.render(f))?;
-        if let Some(url) = &self.time_url {
-            // 5.8.4.11: the value is a list of URLs; clients resolve a relative one against the Manifest.
-            let url = escaped(url);
-            writeln!(f, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{url}\"/>")?;
+        let (min_buffer, longest) = (Iso(self.min_buffer), Iso(self.segment_duration_max));
+        writeln!(f, " minBufferTime=\"{min_buffer}\" maxSegmentDuration=\"{longest}\">")?;
+        if let Some(latency) = &self.latency {
+            latency.render(f)?;
+        }
+        let timing = self.timing();
+        let zero = self.zero();
+        self.periods.iter().try_for_each(|period| period.render(f, zero, &timing))?;
+        if !timing.is_empty() {
+            writeln!(f, "  {timing}")?;
         }
         f.write_str("</MPD>\n")
     }
 }
 
 impl Manifest {
+    fn live(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, " type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\"")?;
+        write!(f, " publishTime=\"{}\"", self.published)?;
+        match self.update_period {
+            Some(period) => write!(f, " minimumUpdatePeriod=\"{}\"", Iso(period))?,
+            // 5.3.1.2: without minimumUpdatePeriod the end must be told.
+            None => write!(f, " mediaPresentationDuration=\"{}\"", Iso(self.end()))?,
+        }
+        let (depth, delay) = (Iso(self.time_shift), Iso(self.presentation_delay));
+        write!(f, " timeShiftBufferDepth=\"{depth}\" suggestedPresentationDelay=\"{delay}\"")
+    }
+
+    /// Where its time starts.
+    fn zero(&self) -> Utc {
+        // 5.3.2.1: without availabilityStartTime the first Period starts at zero.
+        let first = self.periods.first().filter(|_| self.on_demand);
+        first.map_or(Utc(0), |period| Utc(period.start.0.max(0) / 1000 * 1000))
+    }
+
+    /// When the last Period ends.
     fn end(&self) -> Duration {
-        let sets = self.periods.iter().flat_map(|period| &period.sets);
-        let ends = sets.filter_map(|set| {
-            let (time, duration) = set.timeline.last()?;
-            Some(Utc::from_ticks((time + duration) as i64, set.timescale))
+        let ends = self.periods.iter().flat_map(|period| {
+            let told = period.end.into_iter();
+            told.chain(period.sets.iter().filter_map(AdaptationSet::end))
         });
         ends.max().unwrap_or_default().since(Utc(0))
     }
+
+    fn timing(&self) -> String {
+        // 5.8.4.11: the value is a list of URLs; clients resolve a relative one against the Manifest.
+        self.time_url.as_ref().map_or_else(String::new, |url| {
+            let url = escaped(url);
+            format!("<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"{url}\"/>")
+        })
+    }
 }
 
-impl Period {
+impl Latency {
+    /// `ServiceDescription` (ISO/IEC 23009-1, K.4.2).
     fn render(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "  <ServiceDescription id=\"0\">\n    <Latency referenceId=\"{REFERENCE}\" target=\"{}\" min=\"{}\" \
+             max=\"{}\"/>\n    <PlaybackRate min=\"0.96\" max=\"1.04\"/>\n  </ServiceDescription>",
+            self.target.as_millis(),
+            self.min.as_millis(),
+            self.max.as_millis()
+        )
+    }
+}
+
+/// The id of each `ProducerReferenceTime`: one for each set, alike.
+pub(super) const REFERENCE: u32 = 0;
+
+impl Period {
+    /// `zero`: where the presentation's time starts.
+    fn render(&self, f: &mut Formatter<'_>, zero: Utc, timing: &str) -> fmt::Result {
         let start_ms = self.start.0.max(0) / 1000;
-        let start = Duration::from_millis(start_ms as u64);
-        writeln!(f, "  <Period id=\"{}\" start=\"{}\">", escaped(&self.id), Iso(start))?;
-        self.sets.iter().try_for_each(|set| set.render(f, start_ms))?;
+        let start = Utc(start_ms * 1000).since(zero);
+        write!(f, "  <Period id=\"{}\" start=\"{}\"", escaped(&self.id), Iso(start))?;
+        if let Some(end) = self.end {
+            write!(f, " duration=\"{}\"", Iso(end.since(Utc(start_ms * 1000))))?;
+        }
+        f.write_str(">\n")?;
+        self.event_stream(f, start_ms)?;
+        self.sets.iter().try_for_each(|set| set.render(f, start_ms, timing))?;
         f.write_str("  </Period>\n")
     }
 }
 
 impl AdaptationSet {
-    fn render(&self, f: &mut Formatter<'_>, period_start_ms: i64) -> fmt::Result {
+    fn render(&self, f: &mut Formatter<'_>, period_start_ms: i64, timing: &str) -> fmt::Result {
         let (kind, mime) = match self.content {
             Content::Video(_) => ("video", "video/mp4"),
             Content::Audio(_) => ("audio", "audio/mp4"),
@@ -79,6 +123,15 @@ impl AdaptationSet {
             write!(f, " par=\"{}\"", aspect(picture))?;
         }
         f.write_str(" segmentAlignment=\"true\" startWithSAP=\"1\">\n")?;
+        match &self.continues {
+            Some(Continues::At(id)) => continuity(f, "continuity", id)?,
+            Some(Continues::Later(id)) => continuity(f, "connectivity", id)?,
+            None => {}
+        }
+        if self.cues {
+            inband(f)?;
+        }
+        self.reference_time(f, period_start_ms, timing)?;
         if self.main {
             f.write_str("      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n")?;
         }
@@ -96,53 +149,15 @@ impl AdaptationSet {
         }
         f.write_str("    </AdaptationSet>\n")
     }
-
-    /// `SegmentTemplate` with `SegmentTimeline` (ISO/IEC 23009-1, 5.3.9.4 and 5.3.9.6).
-    fn template(&self, f: &mut Formatter<'_>, period_start_ms: i64) -> fmt::Result {
-        let offset = (i128::from(period_start_ms) * i128::from(self.timescale) + 500) / 1000;
-        writeln!(
-            f,
-            "      <SegmentTemplate timescale=\"{}\" presentationTimeOffset=\"{offset}\" \
-             initialization=\"{}\" media=\"{}\">\n        <SegmentTimeline>",
-            self.timescale,
-            escaped(&self.init),
-            escaped(&self.media)
-        )?;
-        for run in runs(&self.timeline) {
-            f.write_str("          <S")?;
-            if let Some(time) = run.time {
-                write!(f, " t=\"{time}\"")?;
-            }
-            write!(f, " d=\"{}\"", run.duration)?;
-            if run.repeat > 0 {
-                write!(f, " r=\"{}\"", run.repeat)?;
-            }
-            f.write_str("/>\n")?;
-        }
-        f.write_str("        </SegmentTimeline>\n      </SegmentTemplate>\n")
-    }
 }
 
-/// Segments of one length, one after the other: an `S` element.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    /// Told only where it does not follow from the run before.
-    pub(super) time: Option<u64>,
-    pub(super) duration: u64,
-    pub(super) repeat: u64,
-}
-
-pub(super) fn runs(timeline: &[(u64, u64)]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let mut end = None;
-    for &(time, duration) in timeline {
-        match runs.last_mut() {
-            Some(run) if end == Some(time) && run.duration == duration => run.repeat += 1,
-            _ => runs.push(Run { time: (end != Some(time)).then_some(time), duration, repeat: 0 }),
-        }
-        end = Some(time + duration);
-    }
-    runs
+/// ISO/IEC 23009-1, 5.3.2.4: `continuity` or `connectivity` with the set of this id in an earlier Period.
+fn continuity(f: &mut Formatter<'_>, kind: &str, period: &str) -> fmt::Result {
+    writeln!(
+        f,
+        "      <SupplementalProperty schemeIdUri=\"urn:mpeg:dash:period-{kind}:2015\" value=\"{}\"/>",
+        escaped(period)
+    )
 }
 
 fn video(f: &mut Formatter<'_>, picture: &Picture) -> fmt::Result {
@@ -186,7 +201,7 @@ fn aspect(picture: &Picture) -> String {
 }
 
 /// `xs:duration` in seconds, to the millisecond.
-struct Iso(Duration);
+pub(super) struct Iso(pub(super) Duration);
 
 impl Display for Iso {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -199,7 +214,7 @@ impl Display for Iso {
     }
 }
 
-fn escaped(text: &str) -> Cow<'_, str> {
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
     }

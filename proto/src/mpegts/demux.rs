@@ -113,6 +113,8 @@ struct Stream {
     announced: Option<Track>,
     reading: Reading,
     astray: u32,
+    /// The newest packet's payload did not fill it: a PES packet ends with it.
+    padded: bool,
 }
 
 #[derive(Debug)]
@@ -164,9 +166,15 @@ impl Demuxer {
     }
 
     /// The stream has ended: what is complete but for the next unit's start comes out.
+    ///
+    /// A picture of unbounded length is taken to be complete by the stuffing of its last packet: one that is
+    /// cut off would be seen broken until the next key frame.
     pub fn flush(&mut self, sink: &mut impl FnMut(Event)) {
         for index in 0..self.streams.len() {
-            self.deliver(index, sink);
+            match self.streams[index].is_cut_off() {
+                true => self.stats.dropped_units += 1,
+                false => self.deliver(index, sink),
+            }
             let Stream { pid, language, announced, reading, .. } = &mut self.streams[index];
             if let Reading::Samples { framer, .. } = reading {
                 framer.flush(&mut |item| tell(TrackId(*pid), *language, announced, item, sink));
@@ -265,6 +273,7 @@ impl Demuxer {
     }
 
     fn payload(&mut self, index: usize, packet: &Packet<'_>, sink: &mut impl FnMut(Event)) {
+        self.streams[index].padded = packet.adaptation.stuffed;
         let taken = match &mut self.streams[index].reading {
             Reading::Splices(_) => {
                 self.splices(index, packet, sink);
@@ -398,6 +407,7 @@ impl Stream {
             announced: None,
             reading,
             astray: 0,
+            padded: false,
         })
     }
 
@@ -406,6 +416,11 @@ impl Stream {
             Reading::Samples { pes, .. } => pes.is_ended_by(payload),
             Reading::Splices(_) => false,
         }
+    }
+
+    /// What is in hand is of unbounded length, and more of it was to come.
+    fn is_cut_off(&self) -> bool {
+        matches!(&self.reading, Reading::Samples { pes, .. } if pes.is_unbounded()) && !self.padded
     }
 
     fn lose(&mut self) {

@@ -51,6 +51,8 @@ pub struct Adaptation {
     pub random_access: bool,
     /// `program_clock_reference_base`: 33 bits of 90 kHz.
     pub pcr: Option<u64>,
+    /// It is longer than what it says: the payload did not fill the packet (2.4.3.5).
+    pub stuffed: bool,
 }
 
 impl<'a> Packet<'a> {
@@ -93,14 +95,33 @@ impl<'a> Packet<'a> {
 
 impl Adaptation {
     fn parse(field: &[u8]) -> Self {
-        let Some(&flags) = field.first() else { return Self::default() };
+        let Some(&flags) = field.first() else { return Self { stuffed: true, ..Self::default() } };
         let pcr = match field.get(1..6) {
             Some(&[a, b, c, d, e]) if flags & 0x10 != 0 => {
                 Some(u64::from(u32::from_be_bytes([a, b, c, d])) << 1 | u64::from(e >> 7))
             }
             _ => None,
         };
-        Self { discontinuity: flags & 0x80 != 0, random_access: flags & 0x40 != 0, pcr }
+        Self {
+            discontinuity: flags & 0x80 != 0,
+            random_access: flags & 0x40 != 0,
+            pcr,
+            stuffed: field.len() > Self::said(flags, field),
+        }
+    }
+
+    /// Bytes of an adaptation field before its stuffing.
+    fn said(flags: u8, field: &[u8]) -> usize {
+        let clocks = [0x10, 0x08].iter().filter(|&&flag| flags & flag != 0).count();
+        let countdown = usize::from(flags & 0x04 != 0);
+        let mut bytes = 1 + 6 * clocks + countdown;
+        // Private data, then the extension: each tells its length.
+        for flag in [0x02, 0x01] {
+            if flags & flag != 0 {
+                bytes += 1 + field.get(bytes).map_or(0, |&len| usize::from(len));
+            }
+        }
+        bytes
     }
 }
 
@@ -174,9 +195,26 @@ mod tests {
         let data = packet(&[0x47, 0x41, 0x00, 0x37, 7, 0xd0, 0xff, 0xff, 0xff, 0xff, 0x7e, 0]);
         let packet = Packet::parse(&data).expect("a packet");
         assert_eq!((packet.pid, packet.unit_start, packet.counter), (0x100, true, 7));
-        let expected = Adaptation { discontinuity: true, random_access: true, pcr: Some((1 << 33) - 2) };
+        let pcr = Some((1 << 33) - 2);
+        let expected = Adaptation { discontinuity: true, random_access: true, pcr, stuffed: false };
         assert_eq!(packet.adaptation, expected);
         assert_eq!(packet.payload.len(), 184 - 8);
+    }
+
+    #[test]
+    fn a_payload_that_does_not_fill_its_packet_is_told_by_the_stuffing() {
+        let stuffed = |head: &[u8]| Packet::parse(&packet(head)).expect("a packet").adaptation.stuffed;
+        assert!(!stuffed(&[0x47, 0x01, 0x00, 0x10]));
+        assert!(stuffed(&[0x47, 0x01, 0x00, 0x30, 0]));
+        assert!(!stuffed(&[0x47, 0x01, 0x00, 0x30, 1, 0x40]));
+        assert!(stuffed(&[0x47, 0x01, 0x00, 0x30, 8, 0x10]));
+        // A PCR, an OPCR, a splice countdown, 2 bytes of private data, an extension of 1 byte.
+        let mut head = [0; 24];
+        head[..6].copy_from_slice(&[0x47, 0x01, 0x00, 0x30, 19, 0x1f]);
+        (head[19], head[22]) = (2, 1);
+        assert!(!stuffed(&head));
+        head[4] = 20;
+        assert!(stuffed(&head));
     }
 
     #[test]

@@ -226,6 +226,11 @@ impl Assembler {
         }
     }
 
+    /// Whether a PES packet is in the making that does not tell its length.
+    pub fn is_unbounded(&self) -> bool {
+        self.state == State::Body(None)
+    }
+
     /// What was put together. To be followed by [`Assembler::reset`].
     pub fn unit(&self) -> Option<Unit<'_>> {
         let (pts, dts) = self.stamps;

@@ -1,158 +1,122 @@
-//! What is on air, as JSON.
+//! `/api/v1`: what is on air, who is there, and the configuration, for the console and for programs.
+//!
+//! It is described by its own code: `/api/v1/openapi.json`.
 
-use std::collections::HashMap;
+mod channels;
+mod config;
+mod events;
+mod feeds;
+mod node;
+mod sessions;
+mod stream;
+
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use flambeau_media::ChannelId;
-use flambeau_media::channel::Channel;
-use flambeau_media::feed::Feed;
-use flambeau_media::program::{ElementaryStream, Program};
-use flambeau_packager::Stats;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use bytes::Bytes;
 use serde::Serialize;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Sources;
-use crate::metrics;
+use super::problem::Problem;
+use crate::log::Event;
+pub(crate) use node::{Facts, Port, http_base};
+pub(super) use stream::Broadcast;
 
-/// `GET /api/v1/feeds`.
-#[derive(Debug, Serialize)]
-pub(super) struct Feeds {
-    feeds: Vec<FeedView>,
+/// The newest warning or error about something.
+#[derive(Debug, Serialize, ToSchema)]
+struct LastError {
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// The sentence.
+    text: String,
 }
 
-#[derive(Debug, Serialize)]
-struct FeedView {
-    id: String,
-    /// `live`, `waiting` (for its venue) or `closed`.
-    state: &'static str,
-    /// Since when it is in that state.
-    since: String,
-    bytes_total: u64,
-    bytes_held: u64,
-    discontinuities_total: u64,
-    /// In bits a second, over the history held; null when it is not live.
-    bit_rate: Option<u64>,
-    /// What the stream says it carries; null before its PMT.
-    program: Option<Program>,
-}
-
-/// `GET /api/v1/channels`.
-#[derive(Debug, Serialize)]
-pub(super) struct Channels {
-    channels: Vec<ChannelView>,
-}
-
-#[derive(Debug, Serialize)]
-struct ChannelView {
-    id: String,
-    feed: String,
-    /// Paths on the edge's HTTP listener.
-    hls: String,
-    dash: String,
-    tracks: Vec<TrackView>,
-    objects_held: usize,
-    bytes_held: usize,
-    /// Null until the packager has begun.
-    stats: Option<StatsView>,
-}
-
-#[derive(Debug, Serialize)]
-struct TrackView {
-    pid: u16,
-    codec: String,
-    language: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct StatsView {
-    running: bool,
-    tracks: usize,
-    samples: u64,
-    samples_dropped: u64,
-    parts: u64,
-    segments: u64,
-    discontinuities: u64,
-    restarts: u64,
-    lagged: u64,
-    clock_drift_seconds: f64,
-    last_error: Option<String>,
-}
-
-/// The Feeds, in order of name.
-pub(super) async fn feeds(State(sources): State<Arc<Sources>>) -> Json<Feeds> {
-    Json(Feeds { feeds: sources.directory.feeds().iter().map(|feed| FeedView::new(feed)).collect() })
-}
-
-/// The Channels, in order of name.
-pub(super) async fn channels(State(sources): State<Arc<Sources>>) -> Json<Channels> {
-    let mut stats: HashMap<ChannelId, Stats> = (sources.packager)().into_iter().collect();
-    let channels = sources.directory.channels();
-    let view = |channel: &Arc<Channel>| {
-        let feed = sources.directory.feed(channel.feed());
-        ChannelView::new(channel, feed.as_deref(), stats.remove(channel.id().as_str()))
-    };
-    Json(Channels { channels: channels.iter().map(view).collect() })
-}
-
-impl FeedView {
-    fn new(feed: &Feed) -> Self {
-        let stats = feed.stats();
-        let program = Program::clone(&feed.program().borrow());
-        Self {
-            id: feed.id().to_string(),
-            state: metrics::state(feed),
-            since: feed.since().to_string(),
-            bytes_total: stats.bytes_total,
-            bytes_held: stats.bytes_held,
-            discontinuities_total: stats.discontinuities_total,
-            bit_rate: metrics::bit_rate(feed),
-            program: (program != Program::default()).then_some(program),
-        }
+impl From<&Event> for LastError {
+    fn from(event: &Event) -> Self {
+        Self { at: event.at.clone(), text: event.text.clone() }
     }
 }
 
-impl ChannelView {
-    fn new(channel: &Channel, feed: Option<&Feed>, stats: Option<Stats>) -> Self {
-        let id = channel.id();
-        let (objects_held, bytes_held) = channel.held();
-        let tracks = feed.map(|feed| {
-            let program = feed.program().borrow().clone();
-            program.streams.iter().filter(|stream| stream.packaged).map(TrackView::new).collect()
-        });
-        Self {
-            id: id.to_string(),
-            feed: channel.feed().to_string(),
-            hls: format!("/{id}/index.m3u8"),
-            dash: format!("/{id}/manifest.mpd"),
-            tracks: tracks.unwrap_or_default(),
-            objects_held,
-            bytes_held,
-            stats: stats.map(StatsView::new),
-        }
+/// What any request may be answered with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes")]
+enum Refusals {
+    /// The token is missing or another.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// In lab mode: it does not come from this machine.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// The body is too long.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLong(Problem),
+    /// The body is not said to be JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(Problem),
+}
+
+/// The whole of it.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Flambeau", description = "The admin API of a Flambeau node.", license(name = "MIT OR Apache-2.0")),
+    components(schemas(stream::Snapshot, Event, Problem)),
+    security(("token" = [])),
+    modifiers(&Token),
+    tags(
+        (name = "node", description = "The node itself."),
+        (name = "feeds", description = "Contributions, as venues publish them."),
+        (name = "channels", description = "Services, as players watch them."),
+        (name = "sessions", description = "Who publishes, pulls and watches."),
+        (name = "events", description = "What happened, and what happens."),
+        (name = "config", description = "The configuration and its revisions.")))]
+struct Description;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
 }
 
-impl TrackView {
-    fn new(stream: &ElementaryStream) -> Self {
-        Self { pid: stream.pid, codec: stream.label.clone(), language: stream.language.clone() }
-    }
+/// The routes, their description among them.
+pub(super) fn router() -> Router<Arc<Sources>> {
+    let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(node::node))
+        .routes(routes!(feeds::list))
+        .routes(routes!(feeds::one))
+        .routes(routes!(feeds::history))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::one))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
+        .routes(routes!(events::list))
+        .routes(routes!(stream::stream))
+        .routes(routes!(config::read, config::replace))
+        .routes(routes!(config::check))
+        .routes(routes!(config::reload))
+        .routes(routes!(config::revisions))
+        .routes(routes!(config::revision))
+        .routes(routes!(config::diff))
+        .routes(routes!(config::restore))
+        .split_for_parts();
+    // Its types all have JSON.
+    let description = Bytes::from(description.to_json().unwrap_or_default());
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    router
+        .route("/api/v1/openapi.json", get(async move || (json, description)))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
-impl StatsView {
-    fn new(stats: Stats) -> Self {
-        Self {
-            running: stats.running,
-            tracks: stats.tracks,
-            samples: stats.samples,
-            samples_dropped: stats.samples_dropped,
-            parts: stats.parts,
-            segments: stats.segments,
-            discontinuities: stats.discontinuities,
-            restarts: stats.restarts,
-            lagged: stats.lagged,
-            clock_drift_seconds: stats.drift_us as f64 / 1e6,
-            last_error: stats.last_error,
-        }
-    }
-}
+/// A configuration of 10,000 Feeds takes 1 MB.
+const BODY_BYTES_MAX: usize = 4 << 20;

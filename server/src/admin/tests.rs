@@ -1,12 +1,18 @@
-use flambeau_media::FeedId;
+use std::time::Instant;
+
+use flambeau_config::Config;
 use flambeau_media::channel::Channel;
 use flambeau_media::feed::{History, Publisher};
 use flambeau_media::program::{ElementaryStream, Program};
+use flambeau_media::{FeedId, Utc};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::cli::Roles;
+use crate::configure::Rooms;
+use crate::log::Logging;
 use crate::metrics::{Feeds, Http};
 
 /// An admin listener on a port of the system's choice, over a node with one Feed and one Channel.
@@ -38,29 +44,54 @@ fn start() -> Node {
     ];
     publisher.describe(Program { number: 1, pmt_pid: 4096, pcr_pid: 256, streams });
     directory.open_channel(Channel::new("athletics".parse().expect("an id"), id));
-    let stats = Arc::new(Stats::default());
+    let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
     let mut registry = Registry::new();
     registry.add(Box::new(Feeds(directory.clone())));
-    registry.add(Box::new(Http(vec![("admin", stats.clone())])));
+    registry.add(Box::new(Http(vec![("admin", server.stats())])));
     let readiness = Readiness::default();
     let packager: metrics::PackagerStats = Arc::new(|| {
         let stats = flambeau_packager::Stats { running: true, parts: 7, ..Default::default() };
         vec![("athletics".parse().expect("an id"), stats)]
     });
-    let sources = Sources { directory, registry, packager, readiness: readiness.clone() };
-    let config = config::Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config::Admin::default() };
+    let (live, logging) = (Live::new(Config::lab()), Logging::default());
+    let rooms = Rooms { directory: directory.clone(), venues: None, pulls: None };
+    let configuration = Arc::new(Configuration::new(None, live.clone(), logging.clone(), rooms));
+    let node = Facts {
+        roles: Roles { ingest: true, packager: true, edge: true },
+        ports: Vec::new(),
+        http_base: "http://127.0.0.1:8080".into(),
+        started: (Utc::now(), Instant::now()),
+    };
+    let sources = Sources {
+        live,
+        configuration,
+        events: logging.events,
+        node,
+        directory,
+        venues: None,
+        pulls: None,
+        viewers: None,
+        registry,
+        packager,
+        readiness: readiness.clone(),
+        seen: Seen::default(),
+    };
     let shutdown = CancellationToken::new();
-    let server = Server::bind(&config, sources, stats, shutdown.clone()).expect("a free port");
     let address = server.local_addr();
-    tokio::spawn(server.run());
+    tokio::spawn(server.run(sources, shutdown.clone()));
     Node { address, readiness, _publisher: publisher, _stop: shutdown.drop_guard() }
 }
 
 impl Node {
     /// The status, head and body of the answer.
     async fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+        self.ask_with(method, path, "host: localhost\r\n").await
+    }
+
+    /// As [`Node::ask`], with these header lines.
+    async fn ask_with(&self, method: &str, path: &str, lines: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\n{lines}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("it answers");
@@ -139,4 +170,30 @@ async fn what_is_not_there_is_said() {
     assert_eq!(status, 405);
     assert!(head.contains("allow: get,head"), "{head}");
     assert_eq!(node.ask("GET", "/").await.0, 200);
+}
+
+#[tokio::test]
+async fn lab_mode_is_open_to_this_machine_under_its_own_names_alone() {
+    let node = start();
+    for host in ["localhost:8081", "127.0.0.1", "[::1]:8081"] {
+        let (status, _, body) = node.ask_with("GET", "/api/v1/node", &format!("host: {host}\r\n")).await;
+        let told: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((status, &told["mode"]), (200, &json!("lab")), "{host}");
+    }
+    for host in ["rebound.example", "localhost.example:8081", "127.0.0.1.example"] {
+        let host = format!("host: {host}\r\n");
+        let (status, head, _) = node.ask_with("GET", "/api/v1/node", &host).await;
+        assert_eq!((status, head.contains("application/problem+json")), (403, true), "{host}");
+        assert_eq!(node.ask_with("GET", "/metrics", &host).await.0, 403, "{host}");
+        assert_eq!(node.ask_with("GET", "/healthz", &host).await.0, 200, "{host}");
+    }
+    let foreign = "host: localhost\r\nsec-fetch-site: cross-site\r\n";
+    assert_eq!(node.ask_with("POST", "/api/v1/config/reload", foreign).await.0, 403);
+    let (status, _, body) = node.ask("POST", "/api/v1/config/reload").await;
+    assert_eq!((status, body.contains("lab mode")), (409, true), "{body}");
+    let config = node.json("/api/v1/config").await;
+    assert_eq!((&config["writable"], &config["revision"]), (&json!(false), &Value::Null));
+    // A page of a form cannot write: the body must be said to be JSON.
+    let form = "host: localhost\r\ncontent-type: text/plain\r\ncontent-length: 0\r\n";
+    assert_eq!(node.ask_with("PUT", "/api/v1/config", form).await.0, 415);
 }

@@ -43,6 +43,11 @@ type Family = (&'static str, &'static str, Value);
 const GAUGES: &[Family] = &[
     ("flambeau_http_connections", "Connections open", |s| s.connections_open),
     ("flambeau_http_requests_blocked", "Requests that wait for a Part or a Playlist", |s| s.blocked),
+    (
+        "flambeau_http_certificate_expiry_timestamp_seconds",
+        "Until when the certificate holds; 0: there is none",
+        |s| s.certificate_until,
+    ),
 ];
 
 const COUNTERS: &[Family] = &[
@@ -54,6 +59,21 @@ const COUNTERS: &[Family] = &[
     }),
     ("flambeau_http_requests_denied", "Requests refused for want of credentials or an Entitlement", |s| {
         s.denied
+    }),
+    ("flambeau_http_http2_connections", "Connections that speak HTTP/2, of those taken", |s| {
+        s.http2_connections
+    }),
+    ("flambeau_http_streams_stalled", "HTTP/2 responses broken off because the client took nothing", |s| {
+        s.streams_stalled
+    }),
+    ("flambeau_http_access_log_dropped", "Lines of the access log that were lost", |s| s.log_lines_dropped),
+    (
+        "flambeau_http_growing_broken_off",
+        "Responses broken off because their Segment did not become whole",
+        |s| s.growing_broken_off,
+    ),
+    ("flambeau_http_viewers_unlisted", "Requests of viewers for whom the list had no room", |s| {
+        s.viewers_unlisted
     }),
     ("flambeau_http_panics", "Connections closed by a failure of ours", |s| s.panics),
 ];
@@ -72,6 +92,32 @@ const LABELLED: &[Labelled] = &[
         ],
     ),
     (
+        "flambeau_http_requests_refused",
+        "Requests refused, by why",
+        "reason",
+        &[
+            ("requests_per_second_max", |s| s.requests_limited),
+            ("streams_at_once", |s| s.streams_refused),
+            ("ended_by_operator", |s| s.requests_of_ended),
+        ],
+    ),
+    (
+        "flambeau_http_tls_handshakes",
+        "TLS handshakes, by how they ended",
+        "result",
+        &[
+            ("done", |s| s.handshakes),
+            ("failed", |s| s.handshakes_failed),
+            ("timed_out", |s| s.handshakes_timed_out),
+        ],
+    ),
+    (
+        "flambeau_http_certificate_reloads",
+        "Times the certificate's files had changed, by what came of it",
+        "result",
+        &[("taken", |s| s.certificates_loaded), ("refused", |s| s.certificates_rejected)],
+    ),
+    (
         "flambeau_http_connections_closed",
         "Connections closed because of the client",
         "reason",
@@ -81,6 +127,7 @@ const LABELLED: &[Labelled] = &[
             ("header_timeout", |s| s.header_timeouts),
             ("idle_timeout", |s| s.idle_timeouts),
             ("write_timeout", |s| s.write_timeouts),
+            ("flood", |s| s.floods),
         ],
     ),
     (

@@ -42,6 +42,12 @@ fn rendered() -> String {
         vec![("athletics".parse().expect("an id"), stats)]
     });
     registry.add(Box::new(Channels { directory, packager }));
+    let past: ArchiveStats = Arc::new(|| {
+        let oldest = Some(Utc(1_795_363_200_500_000));
+        let stats = flambeau_packager::archive::Stats { bytes: 5, too_slow: 3, oldest, ..Default::default() };
+        Some(vec![("athletics".parse().expect("an id"), stats)])
+    });
+    registry.add(Box::new(Archive(past)));
     registry.add(Box::new(Http(vec![("edge", Arc::default()), ("admin", Arc::default())])));
     registry.render().expect("text")
 }
@@ -59,6 +65,10 @@ fn each_room_shows_its_counts() {
         "flambeau_channel_clock_drift_seconds{channel=\"athletics\"} -0.0015",
         "flambeau_channel_objects{channel=\"athletics\"} 1",
         "flambeau_channel_bytes{channel=\"athletics\"} 3",
+        "flambeau_archive_open 1",
+        "flambeau_archive_bytes{channel=\"athletics\"} 5",
+        "flambeau_archive_lost_segments_total{channel=\"athletics\",reason=\"slow\"} 3",
+        "flambeau_archive_oldest_timestamp_seconds{channel=\"athletics\"} 1795363200.5",
         "flambeau_http_responses_total{listener=\"admin\",class=\"5xx\"} 0",
         "flambeau_http_connections{listener=\"edge\"} 0",
     ] {

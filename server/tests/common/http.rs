@@ -37,6 +37,24 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Option<Answer> {
     send(address, request.as_bytes()).await
 }
 
+/// Asks with `method`, these header lines, and JSON if there is some; None when there is no answer.
+pub(crate) async fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    lines: &str,
+    body: Option<&serde_json::Value>,
+) -> Option<Answer> {
+    let (mut kind, mut text) = (String::new(), String::new());
+    if let Some(body) = body {
+        text = body.to_string();
+        kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", text.len());
+    }
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}{kind}\r\n");
+    send(address, (head + &text).as_bytes()).await
+}
+
 /// Sends `request` and reads until the server closes.
 pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     let exchange = async {

@@ -132,7 +132,7 @@ impl Puller {
 /// What srt-live-transmit may hold in its output buffer.
 pub(crate) const OUTPUT_BUFFER_BYTES: u64 = 16 << 10;
 
-/// srt-live-transmit at work, what it receives counted and hashed.
+/// srt-live-transmit at work, what it receives counted, and hashed as far as it matters.
 pub(crate) struct HashingPuller {
     pub(crate) tool: Tool,
     received: Arc<AtomicU64>,
@@ -140,16 +140,18 @@ pub(crate) struct HashingPuller {
 }
 
 impl HashingPuller {
-    pub(crate) fn start(scratch: &Scratch, name: &str, from: &Srt) -> Self {
+    /// Pulls, and hashes the first `length` bytes.
+    pub(crate) fn start(scratch: &Scratch, name: &str, from: &Srt, length: usize) -> Self {
         let mut tool =
             Tool::start_with(scratch, name, srt_live_transmit(from), Stdio::null(), Some(Stdio::piped()));
         let mut out = tool.child.stdout.take().expect("it has a pipe");
         let received = Arc::new(AtomicU64::new(0));
         let count = received.clone();
         let hashing = tokio::spawn(async move {
-            let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
+            let (mut hash, mut left, mut buffer) = (Sha256::new(), length, vec![0; 64 << 10]);
             while let Ok(read @ 1..) = out.read(&mut buffer).await {
-                hash.update(&buffer[..read]);
+                hash.update(&buffer[..read.min(left)]);
+                left -= read.min(left);
                 count.fetch_add(read as u64, Ordering::AcqRel);
             }
             hash.finalize().into()
@@ -162,7 +164,7 @@ impl HashingPuller {
         self.received.load(Ordering::Acquire)
     }
 
-    /// Ends it; returns the number of bytes received and their SHA-256.
+    /// Ends it; returns the number of bytes received and the SHA-256 of those that matter.
     pub(crate) async fn finish(mut self) -> (u64, [u8; 32]) {
         // Asked to end, it writes out what its output buffer still holds.
         self.tool.signal("INT");

@@ -1,6 +1,7 @@
 //! The server under test.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
@@ -40,6 +41,8 @@ impl Setup {
 /// A running server. Dropping it kills it.
 pub(crate) struct Server {
     pub(crate) tool: Tool,
+    /// Its configuration.
+    pub(crate) file: PathBuf,
     pub(crate) ingest: SocketAddr,
     pub(crate) edge: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -53,15 +56,34 @@ impl Server {
         let Setup { ingest: ingest_keys, edge: edge_keys, http: http_keys, rest } = setup;
         let config = format!(
             "[ingest.srt]\nlisten = \"{ingest}\"\n{ingest_keys}\n[edge.srt]\nlisten = \"{edge}\"\n{edge_keys}\n\
-             [edge.http]\nlisten = \"{http}\"\n{http_keys}\n[admin]\nlisten = \"{admin}\"\n{rest}\n"
+             [edge.http]\nlisten = \"{http}\"\n{http_keys}\n[admin]\nlisten = \"{admin}\"\n\
+             token = \"{ADMIN_TOKEN}\"\n{rest}\n"
         );
-        let path = scratch.file("flambeau.toml");
-        std::fs::write(&path, config).expect("a file in the scratch directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flambeau"));
-        command.arg("run").arg(path);
-        let mut server = Self { tool: Tool::start(scratch, "flambeau", command), ingest, edge, http, admin };
+        let file = scratch.file("flambeau.toml");
+        std::fs::write(&file, config).expect("a file in the scratch directory");
+        let tool = Self::run(scratch, &file);
+        let mut server = Self { tool, file, ingest, edge, http, admin };
         server.ready().await;
         server
+    }
+
+    fn run(scratch: &Scratch, file: &Path) -> Tool {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flambeau"));
+        command.arg("run").arg(file);
+        Tool::start(scratch, "flambeau", command)
+    }
+
+    /// Ends it and starts it again by the same file.
+    pub(crate) async fn restart(&mut self, scratch: &Scratch) {
+        self.tool.signal("TERM");
+        self.tool.ended(seconds(20)).await;
+        self.start_again(scratch).await;
+    }
+
+    /// Starts it by the same file, once it has ended.
+    pub(crate) async fn start_again(&mut self, scratch: &Scratch) {
+        self.tool = Self::run(scratch, &self.file);
+        self.ready().await;
     }
 
     async fn ready(&mut self) {
@@ -76,7 +98,18 @@ impl Server {
 
     /// What the admin door says at `path`.
     pub(crate) async fn admin(&self, path: &str) -> http::Answer {
-        let answer = http::get(self.admin, path).await;
+        self.ask("GET", path, None).await
+    }
+
+    /// What the admin door says to a request with the token, and with JSON if there is some.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> http::Answer {
+        let token = format!("Authorization: Bearer {ADMIN_TOKEN}\r\n");
+        let answer = http::request(self.admin, method, path, &token, body).await;
         answer.unwrap_or_else(|| panic!("no answer to {path}"))
     }
 
@@ -125,3 +158,6 @@ fn free_udp() -> SocketAddr {
 fn free_tcp() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
 }
+
+/// What the API asks for.
+pub(crate) const ADMIN_TOKEN: &str = "an-operator-of-the-tests";

@@ -26,9 +26,12 @@ async function replace(page, from, to) {
   await field(page).fill(text.replaceAll(from, to));
 }
 
+/** The present text, whatever a case before left. */
 async function open(tab) {
   await tab.go('config');
   await field(tab.page).waitFor();
+  const discard = tab.page.getByRole('button', { name: 'Discard the changes' });
+  if (await discard.isEnabled()) await discard.click();
 }
 
 const lasting = async (node) =>
@@ -64,12 +67,12 @@ async function mistake(tab, node) {
   const line = text.split('\n').findIndex((text) => text.includes(`label = "${LABEL}"`)) + 1;
   await replace(page, `[[feeds]]\nid = "${WATCHED}"\nlabel`, `[[feeds]]\nid = "${WATCHED}"\nlabl`);
   await page.getByRole('button', { name: 'Check' }).click();
-  await page.getByRole('button', { name: `Line ${line}` }).waitFor();
+  await page.getByRole('button', { name: `Line ${line}`, exact: true }).waitFor();
   await page.locator('.line-number.marked').getByText(String(line), { exact: true }).waitFor();
   const caret = await field(page).evaluate((field) => field.value.slice(0, field.selectionStart).split('\n').length);
   const said = await page.locator('.problem').first().textContent();
   await page.getByRole('button', { name: 'Apply…' }).click();
-  await page.getByRole('button', { name: `Line ${line}` }).waitFor();
+  await page.getByRole('button', { name: `Line ${line}`, exact: true }).waitFor();
   const asked = await page.getByRole('dialog').count();
   demand([
     ...(caret === line ? [] : [`the caret is on line ${caret}, not ${line}`]),
@@ -108,6 +111,7 @@ async function restores(tab) {
   const first = page.locator('tr[data-revision]').last();
   const number = await first.getAttribute('data-revision');
   await first.getByRole('button', { name: /^Compare/ }).click();
+  await page.locator('.diff-line').first().waitFor();
   const removed = await page.locator('.diff-line').allTextContents();
   demand(removed.some((line) => /^[-+].*Athletics/.test(line)) ? [] : [`the differences are ${removed.slice(0, 8)}`]);
   await page.keyboard.press('Escape');

@@ -9,7 +9,7 @@ import { targetDirectory } from '../../players/harness/server.js';
 
 export const TOKEN = 'an-operators-token-of-the-tests';
 export const BROADCASTER = 'rtx';
-const PASSPHRASE = 'a passphrase of the tests';
+const PASSPHRASE = 'a-passphrase-of-the-tests';
 
 const PLACES = [
   ...['Athletics', 'Swimming', 'Gymnastics', 'Road cycling', 'Rowing', 'Tennis', 'Judo', 'Fencing', 'Archery', 'Boxing'],
@@ -70,7 +70,7 @@ export class Node {
   }
 
   pull(feed) {
-    const options = `streamid=#!::r=${feed},m=request,u=${BROADCASTER}&passphrase=${encodeURIComponent(PASSPHRASE)}`;
+    const options = `streamid=#!::r=${feed},m=request,u=${BROADCASTER}&passphrase=${PASSPHRASE}`;
     return `srt://127.0.0.1:${this.ports.pull}?${options}`;
   }
 

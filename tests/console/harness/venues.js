@@ -43,6 +43,7 @@ export class Venues {
     venues.gone.child.kill('SIGKILL');
     venues.refused = venues.send(`${node.publish(REFUSED)}&passphrase=certainly+not+it`);
     await venues.refused.ended;
+    await until('the venue is missed', async () => (await node.api(`feeds/${GONE}`)).state === 'waiting', LIVE_MS_MAX);
     return venues;
   }
 

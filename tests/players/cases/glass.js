@@ -18,7 +18,7 @@ const START_MS_MAX = 1_000;
 const START_PLAY_MS = 700;
 const COLLECT_MS = 10_000;
 // Catching up with the channel after the start is the player's business, not drift.
-const CATCH_UP_MS = 5_000;
+const CATCH_UP_MS = 10_000;
 
 /** How far behind the camera each player may be, in milliseconds (median). */
 export const LATENCY_MS_MAX = { 'hls.js': 1_500, 'Shaka (HLS)': 2_500, 'Shaka (DASH)': 2_500, 'dash.js': 2_500 };

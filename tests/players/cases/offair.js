@@ -9,6 +9,7 @@ import { text } from '../harness/server.js';
 import { offAir, player } from '../harness/venue.js';
 import { resumedFaults, shortLanguage, summary } from '../harness/verdict.js';
 import { watchThrough } from '../harness/viewing.js';
+import { cuesParse } from './tags.js';
 
 const KEEPS = 'an off-air feed keeps its tracks, languages and cues';
 const PLAYS = 'plays an off-air feed in either language';
@@ -26,6 +27,7 @@ export async function offAirPlays({ report, browser, server, feed }) {
   try {
     await server.established(feed);
     await report.case(KEEPS, () => description(server, feed));
+    await cuesParse({ report, server, feed });
     for (const pair of PAIRS) await viewers({ report, browser, server, feed, pair });
   } finally {
     await venue.stop();

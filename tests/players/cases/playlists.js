@@ -28,18 +28,19 @@ export async function playlistsParse({ report, server, feed }) {
   await report.case('mpd-parser reads the Manifest, and its Segments are there', () => manifestHolds(channel));
 }
 
-/** The multivariant Playlist, and each media Playlist by its address. */
-async function playlists(channel) {
+/** The multivariant Playlist, its variants but for those of I-frames, and each media Playlist by its address. */
+export async function playlists(channel) {
   const address = `${channel}/index.m3u8`;
   const multivariant = HLS.parse(await text(address));
-  const uris = multivariant.variants.flatMap(({ uri, audio }) => [uri, ...audio.map((rendition) => rendition.uri)]);
-  return { address, multivariant, media: [...new Set(uris)].map((uri) => new URL(uri, address).href) };
+  const variants = multivariant.variants.filter(({ isIFrameOnly }) => !isIFrameOnly);
+  const uris = variants.flatMap(({ uri, audio }) => [uri, ...audio.map((rendition) => rendition.uri)]);
+  return { address, multivariant, variants, media: [...new Set(uris)].map((uri) => new URL(uri, address).href) };
 }
 
 async function parsersRead(channel) {
-  const { address, multivariant, media } = await playlists(channel);
+  const { address, variants, media } = await playlists(channel);
   const faults = [];
-  for (const { codecs, resolution, frameRate, bandwidth, averageBandwidth, audio } of multivariant.variants) {
+  for (const { codecs, resolution, frameRate, bandwidth, averageBandwidth, audio } of variants) {
     if (!codecs?.includes('avc1.') || !codecs.includes('mp4a.40.2')) faults.push(`CODECS ${codecs}`);
     if (resolution?.width !== 1280 || resolution.height !== 720) faults.push('RESOLUTION is not 1280x720');
     if (frameRate !== 25) faults.push(`FRAME-RATE ${frameRate}`);
@@ -64,7 +65,8 @@ async function parsersRead(channel) {
   return { playlists: media.length + 1, parts };
 }
 
-function secondOpinion(body, complain) {
+/** What m3u8-parser reads; it complains by events. */
+export function secondOpinion(body, complain) {
   const parser = new Parser();
   for (const event of ['warn', 'error']) parser.on(event, ({ message }) => complain(message));
   parser.push(body);
@@ -98,7 +100,7 @@ async function reloads(channel) {
 }
 
 /** The Media Sequence Number and Part that come next. */
-function nextPart(playlist) {
+export function nextPart(playlist) {
   const segment = playlist.segments.at(-1);
   if (segment.uri) return [segment.mediaSequenceNumber + 1, 0];
   return [segment.mediaSequenceNumber, segment.parts.filter(({ hint }) => !hint).length];

@@ -15,19 +15,21 @@ const POLL_MS = 10;
 /**
  * The encoder is killed and starts again. From the moment at which the server calls the feed live again, which is
  * with the first packets it took, to the first picture taken after that which a viewer sees. No page is loaded again.
+ * False: it was not asked for.
  */
 export async function venueReturns({ report, browser, server, feed, venue }) {
   const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${RESUMES}`));
-  if (!names.length) return;
+  if (!names.length) return false;
   const watched = await Promise.all(names.map((name) => opened(browser, server.channel(feed), name)));
   const playing = watched.filter(({ error }) => !error);
+  const before = await session(server, feed);
   await venue.stop('SIGKILL');
-  const died = Date.now();
-  await until('the server notices', async () => (await stateOf(server, feed)) !== 'live', AWAY_MS, POLL_MS);
-  await sleep(Math.max(0, died + AWAY_MS - Date.now()));
+  await sleep(AWAY_MS);
   const started = Date.now();
   venue.start();
-  await until('the feed is live again', async () => (await stateOf(server, feed)) === 'live', 20_000, POLL_MS);
+  // Killed, it did not take its leave: the server may have held its session to be alive all the while.
+  const anew = async () => ![null, before].includes(await session(server, feed));
+  await until('the feed is live again', anew, 20_000, POLL_MS);
   const live = Date.now();
   await sleep(WATCH_MS);
   for (const one of playing) {
@@ -48,6 +50,7 @@ export async function venueReturns({ report, browser, server, feed, venue }) {
       return figures;
     });
   }
+  return true;
 }
 
 async function opened(browser, channel, name) {
@@ -61,7 +64,9 @@ async function opened(browser, channel, name) {
   }
 }
 
-async function stateOf(server, feed) {
+/** The session that makes the feed live; null: it is not. */
+async function session(server, feed) {
   const { feeds } = await server.api('feeds');
-  return feeds.find(({ id }) => id === feed)?.state;
+  const { state, publisher } = feeds.find(({ id }) => id === feed) ?? {};
+  return state === 'live' ? (publisher?.session ?? null) : null;
 }

@@ -26,16 +26,16 @@ function binary() {
   return process.env.FLAMBEAU ?? join(targetDirectory(), process.env.FLAMBEAU_PROFILE ?? 'debug', 'flambeau');
 }
 
-/** A Flambeau of its own ports, with a public channel for each feed. `http` are further keys of `[edge.http]`. */
+/** A Flambeau of its own ports, with a public channel for each feed. `http` and `packager` are further keys of those sections. */
 export class Flambeau {
-  static async start(feeds, http = '') {
+  static async start(feeds, { http = '', packager = '' } = {}) {
     const server = new Flambeau();
     server.token = randomBytes(16).toString('hex');
     server.directory = mkdtempSync(join(tmpdir(), 'flambeau-players-'));
     server.ports = { ingest: await freePort('udp'), pull: await freePort('udp') };
     Object.assign(server.ports, { http: await freePort('tcp'), admin: await freePort('tcp') });
     const config = join(server.directory, 'flambeau.toml');
-    writeFileSync(config, configuration(server, feeds, http));
+    writeFileSync(config, configuration(server, feeds, http, packager));
     server.process = new Process(binary(), ['run', config]);
     await until('the server is ready', async () => {
       if (server.process.end) throw new Error('ended');
@@ -100,7 +100,7 @@ export async function text(url, options) {
   return response.text();
 }
 
-function configuration({ ports, token }, feeds, http) {
+function configuration({ ports, token }, feeds, http, packager) {
   const one = (feed) => `
 [[feeds]]
 id = "${feed}"
@@ -117,6 +117,8 @@ listen = "127.0.0.1:${ports.pull}"
 [edge.http]
 listen = "127.0.0.1:${ports.http}"
 ${http}
+[packager]
+${packager}
 [admin]
 listen = "127.0.0.1:${ports.admin}"
 token = "${token}"

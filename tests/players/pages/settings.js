@@ -6,6 +6,8 @@ export const lowLatency = new URLSearchParams(location.search).get('settings') =
 export const hlsSettings = {
   lowLatencyMode: true,
   maxLiveSyncPlaybackRate: 1.1,
+  // By default each stall costs a second of latency for good.
+  liveSyncOnStallIncrease: 0.2,
 };
 
 export const shakaSettings = {
@@ -20,5 +22,7 @@ export const dashSettings = {
   streaming: {
     delay: { liveDelay: 1.5 },
     liveCatchup: { enabled: true, maxDrift: 0, playbackRate: { min: -0.1, max: 0.1 } },
+    // At the end of a Period it goes on with the next at once, however far away that is; by default up to 1.5 s.
+    gaps: { smallGapLimit: 60 },
   },
 };

@@ -76,8 +76,8 @@ fn a_window_holds_three_segments() {
          more, or shorter Segments",
     );
     has_one(
-        "[[channels]]\nid = \"c\"\nfeed = \"fine\"\nsegment = \"30s\"",
-        "4:11 error channels[0].segment: a window of 1m is less than three Segments of 30s | choose a window of 1m30s \
+        "[packager]\nwindow = \"1m\"\n[[channels]]\nid = \"c\"\nfeed = \"fine\"\nsegment = \"30s\"",
+        "6:11 error channels[0].segment: a window of 1m is less than three Segments of 30s | choose a window of 1m30s \
          or more, or shorter Segments",
     );
 }

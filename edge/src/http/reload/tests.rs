@@ -35,6 +35,18 @@ fn a_directive_that_is_no_number_is_refused() {
 }
 
 #[test]
+fn a_delta_is_asked_for_in_the_standard_s_words_alone() {
+    for asks in ["_HLS_skip=YES", "_HLS_skip=v2", "_HLS_msn=7&_HLS_skip=YES&_HLS_part=0"] {
+        assert!(wants_delta(asks), "{asks}");
+    }
+    for asks_not in
+        ["", "_HLS_skip", "_HLS_skip=", "_HLS_skip=yes", "_HLS_skip=NO", "_HLS_skip=v3", "x_HLS_skip=YES"]
+    {
+        assert!(!wants_delta(asks_not), "{asks_not}");
+    }
+}
+
+#[test]
 fn a_segment_is_there_once_the_next_has_begun() {
     assert!(!wanted(5, None).is_met(at(4, 9), TEN));
     assert!(!wanted(5, None).is_met(at(5, 10), TEN));

@@ -5,10 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts the connections of a listener.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Admission {
-    total_max: usize,
-    per_address_max: usize,
     open: Mutex<Open>,
 }
 
@@ -33,21 +31,23 @@ pub(super) struct Permit {
 }
 
 impl Admission {
-    pub(super) fn new(total_max: usize, per_address_max: usize) -> Arc<Self> {
-        Arc::new(Self { total_max, per_address_max, open: Mutex::default() })
-    }
-
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Refused> {
+    /// A place for a connection, within `total_max` and `per_address_max` as they are now.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        total_max: usize,
+        per_address_max: usize,
+    ) -> Result<Permit, Refused> {
         let address = subscriber(address);
         let mut open = self.lock();
-        if open.total >= self.total_max {
+        if open.total >= total_max {
             return Err(Refused::Total);
         }
-        let from_there = open.by_address.entry(address).or_default();
-        if *from_there >= self.per_address_max {
+        let from_there = open.by_address.get(&address).copied().unwrap_or_default();
+        if from_there >= per_address_max {
             return Err(Refused::PerAddress);
         }
-        *from_there += 1;
+        open.by_address.insert(address, from_there + 1);
         open.total += 1;
         Ok(Permit { admission: self.clone(), address })
     }
@@ -71,7 +71,7 @@ impl Drop for Permit {
 }
 
 /// What stands for one client: an IPv4 address, or the /64 of an IPv6 one, since a host has all of that (RFC 4291 2.5.4).
-fn subscriber(address: IpAddr) -> IpAddr {
+pub(super) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
@@ -91,28 +91,30 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_once_its_permit_is_dropped() {
-        let admission = Admission::new(3, 2);
-        let first = admission.admit(ip("192.0.2.1")).expect("room");
-        let _second = admission.admit(ip("::ffff:192.0.2.1")).expect("room");
-        assert_eq!(admission.admit(ip("192.0.2.1")).err(), Some(Refused::PerAddress));
-        let _third = admission.admit(ip("2001:db8::1")).expect("room");
-        assert_eq!(admission.admit(ip("192.0.2.9")).err(), Some(Refused::Total));
+        let admission = Arc::new(Admission::default());
+        let admit = |address| admission.admit(ip(address), 3, 2);
+        let first = admit("192.0.2.1").expect("room");
+        let _second = admit("::ffff:192.0.2.1").expect("room");
+        assert_eq!(admit("192.0.2.1").err(), Some(Refused::PerAddress));
+        let _third = admit("2001:db8::1").expect("room");
+        assert_eq!(admit("192.0.2.9").err(), Some(Refused::Total));
         drop(first);
-        assert!(admission.admit(ip("192.0.2.1")).is_ok());
+        assert!(admit("192.0.2.1").is_ok());
     }
 
     #[test]
     fn one_ipv6_host_cannot_pose_as_many() {
-        let admission = Admission::new(10, 1);
-        let _first = admission.admit(ip("2001:db8:1:2::1")).expect("room");
-        assert_eq!(admission.admit(ip("2001:db8:1:2:ffff::2")).err(), Some(Refused::PerAddress));
-        assert!(admission.admit(ip("2001:db8:1:3::1")).is_ok());
+        let admission = Arc::new(Admission::default());
+        let _first = admission.admit(ip("2001:db8:1:2::1"), 10, 1).expect("room");
+        let second = admission.admit(ip("2001:db8:1:2:ffff::2"), 10, 1);
+        assert_eq!(second.err(), Some(Refused::PerAddress));
+        assert!(admission.admit(ip("2001:db8:1:3::1"), 10, 1).is_ok());
     }
 
     #[test]
     fn an_address_without_connections_is_forgotten() {
-        let admission = Admission::new(10, 10);
-        drop(admission.admit(ip("192.0.2.1")));
+        let admission = Arc::new(Admission::default());
+        drop(admission.admit(ip("192.0.2.1"), 10, 10));
         assert!(admission.lock().by_address.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
@@ -30,7 +30,7 @@ impl Refusals {
 
 /// Writes `last_words`, ends our side and reads on for a moment: a socket closed with unread input is reset,
 /// and the client would lose what we said (RFC 9112 9.6).
-pub(super) async fn say_and_close(mut stream: TcpStream, last_words: &[u8]) {
+pub(super) async fn say_and_close(mut stream: impl AsyncRead + AsyncWrite + Unpin, last_words: &[u8]) {
     let farewell = async {
         stream.write_all(last_words).await?;
         stream.shutdown().await?;

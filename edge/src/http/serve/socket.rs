@@ -1,31 +1,33 @@
-//! A client's socket with a clock on it: for the head of a request, between requests, and for what it does not take.
+//! A client's connection with a clock on it: for the head of a request, and between requests.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::Limits;
+use super::frames::{Frames, PREFACE};
+use super::stream::Stream;
 use crate::http::stats::{Event, Stats};
 
-/// Unsent bytes the kernel keeps for one client. What is sent and not yet acknowledged is the congestion
-/// window's affair, so a long fat path is not slowed; a client that stops reading costs this much, not megabytes.
-const UNSENT_BYTES_MAX: u32 = 128 << 10;
-
-/// Counts the ends of a connection's exchanges: odd while a request is being answered, even between requests.
+/// What the reader of a connection and whoever answers its requests tell each other.
+///
+/// Over HTTP/1 it counts the ends of exchanges: odd while a request is being answered, even between requests.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     ends: AtomicU32,
     /// Wakes whoever reads from the socket.
     reader: AtomicWaker,
+    /// The client asks for work without end, and is no longer read from.
+    pub(super) flooded: Notify,
+    late: AtomicBool,
 }
 
 impl Exchange {
@@ -33,6 +35,11 @@ impl Exchange {
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.ends.fetch_add(1, Relaxed);
         Answering(self.clone())
+    }
+
+    /// The client took too long over the head of a request: true the first time, so that it counts once.
+    pub(super) fn is_first_to_be_late(&self) -> bool {
+        !self.late.swap(true, Relaxed)
     }
 
     fn count(&self) -> u32 {
@@ -52,6 +59,13 @@ impl Drop for Answering {
     }
 }
 
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// What a read waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaited {
@@ -59,47 +73,77 @@ enum Awaited {
     Request(u32),
     /// The rest of its head.
     Head(u32),
+    /// The rest of an HTTP/2 frame or header block.
+    Frame(u64),
 }
 
-/// A client's socket.
+/// A client's connection.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
+    /// What was read to tell the protocol, and not handed on yet.
+    first: Vec<u8>,
     stats: Arc<Stats>,
     exchange: Arc<Exchange>,
     header_timeout: Duration,
     idle_timeout: Duration,
-    write_timeout: Duration,
-    read_clock: Pin<Box<Sleep>>,
+    clock: Pin<Box<Sleep>>,
     awaited: Option<Awaited>,
-    write_clock: Pin<Box<Sleep>>,
-    write_blocked: bool,
+    /// Of HTTP/2 alone.
+    frames: Option<Frames>,
     head_late: bool,
+    over: bool,
+    flooded: bool,
 }
 
 impl Socket {
-    pub(super) fn new(
-        stream: TcpStream,
-        limits: &Limits,
-        stats: Arc<Stats>,
-        exchange: Arc<Exchange>,
-    ) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        #[cfg(target_os = "linux")]
-        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-        Ok(Self {
+    pub(super) fn new(stream: Stream, limits: &Limits, stats: Arc<Stats>, exchange: Arc<Exchange>) -> Self {
+        Self {
             stream,
+            first: Vec::new(),
             stats,
             exchange,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
-            write_timeout: limits.write_timeout,
-            read_clock: Box::pin(sleep(limits.header_timeout)),
+            clock: Box::pin(sleep(limits.header_timeout)),
             awaited: None,
-            write_clock: Box::pin(sleep(limits.write_timeout)),
-            write_blocked: false,
+            frames: None,
             head_late: false,
-        })
+            over: false,
+            flooded: false,
+        }
+    }
+
+    /// Tells what the client speaks: by what TLS agreed on, else by its first bytes (RFC 9113 3.3).
+    pub(super) async fn protocol(&mut self) -> io::Result<Protocol> {
+        let protocol = match self.stream.agreed() {
+            Some(b"h2") => Protocol::Http2,
+            Some(_) => Protocol::Http1,
+            None => self.protocol_by_preface().await?,
+        };
+        if protocol == Protocol::Http2 {
+            self.frames = Some(Frames::new(std::time::Instant::now()));
+            self.awaited = None;
+        }
+        Ok(protocol)
+    }
+
+    async fn protocol_by_preface(&mut self) -> io::Result<Protocol> {
+        loop {
+            if !PREFACE.starts_with(&self.first) {
+                return Ok(Protocol::Http1);
+            }
+            if self.first.len() == PREFACE.len() {
+                return Ok(Protocol::Http2);
+            }
+            let mut bytes = [0; PREFACE.len()];
+            let mut buffer = ReadBuf::new(&mut bytes[self.first.len()..]);
+            std::future::poll_fn(|cx| self.poll_fresh(cx, &mut buffer)).await?;
+            if buffer.filled().is_empty() {
+                return Ok(Protocol::Http1);
+            }
+            self.first.extend_from_slice(buffer.filled());
+        }
     }
 
     /// Whether the head of a request began and did not end in time.
@@ -107,13 +151,35 @@ impl Socket {
         self.head_late
     }
 
-    /// The socket without its clock.
-    pub(super) fn into_stream(self) -> TcpStream {
+    /// The connection without its clock.
+    pub(super) fn into_stream(self) -> Stream {
         self.stream
     }
 
+    /// Reads from the client and looks at the clock.
+    fn poll_fresh(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.exchange.reader.register(cx.waker());
+        if self.over {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Pending => self.poll_clock(cx),
+            Poll::Ready(result) => {
+                if self.frames.is_none() && buffer.filled().len() > before {
+                    self.has_read();
+                }
+                Poll::Ready(result)
+            }
+        }
+    }
+
     /// Nothing has come: sets the clock when a new wait has begun, and looks at it.
-    fn poll_read_clock(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(frames) = &self.frames {
+            let unfinished = frames.unfinished();
+            return self.poll_frame_clock(unfinished, cx);
+        }
         let count = self.exchange.count();
         if count % 2 == 1 {
             self.awaited = None;
@@ -125,17 +191,38 @@ impl Socket {
                 if count == 0 { self.header_timeout.min(self.idle_timeout) } else { self.idle_timeout };
             self.await_within(Awaited::Request(count), patience);
         }
-        if self.read_clock.as_mut().poll(cx).is_pending() {
+        if self.clock.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
+        self.over = true;
         if self.awaited == Some(Awaited::Head(count)) {
-            self.head_late = true;
-            self.stats.count(Event::HeaderTimeout);
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return self.is_late();
         }
         self.stats.count(if count == 0 { Event::HeaderTimeout } else { Event::IdleTimeout });
         // As if the client had ended: the connection closes in good order.
         Poll::Ready(Ok(()))
+    }
+
+    /// A frame or header block that has begun must end within the time of a head. How long a connection may be
+    /// without a stream is not to be seen from here.
+    fn poll_frame_clock(&mut self, unfinished: Option<u64>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(unit) = unfinished else {
+            self.awaited = None;
+            return Poll::Pending;
+        };
+        if self.awaited != Some(Awaited::Frame(unit)) {
+            self.await_within(Awaited::Frame(unit), self.header_timeout);
+        }
+        if self.clock.as_mut().poll(cx).is_pending() { Poll::Pending } else { self.is_late() }
+    }
+
+    fn is_late(&mut self) -> Poll<io::Result<()>> {
+        self.head_late = true;
+        self.over = true;
+        if self.exchange.is_first_to_be_late() {
+            self.stats.count(Event::HeaderTimeout);
+        }
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Something has come: from the first byte of a request on, the rest of its head is awaited.
@@ -148,42 +235,7 @@ impl Socket {
 
     fn await_within(&mut self, awaited: Awaited, patience: Duration) {
         self.awaited = Some(awaited);
-        self.read_clock.as_mut().reset(Instant::now() + patience);
-    }
-
-    fn has_written(
-        &mut self,
-        written: Poll<io::Result<usize>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Ready(Ok(bytes)) => {
-                self.write_blocked = false;
-                self.stats.sent(bytes);
-                Poll::Ready(Ok(bytes))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.poll_write_clock(cx).map(Err),
-        }
-    }
-
-    /// The kernel takes no more. It does again once half of `UNSENT_BYTES_MAX` is free, so a client that reads
-    /// a byte now and then does not hold the clock back.
-    fn poll_write_clock(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if !self.write_blocked {
-            self.write_blocked = true;
-            let deadline = Instant::now() + self.write_timeout;
-            self.write_clock.as_mut().reset(deadline);
-        }
-        if self.write_clock.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.stats.count(Event::WriteTimeout);
-        // Closed with a reset, so that the kernel does not go on holding what nobody reads.
-        if let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
-            tracing::debug!(%error, "a slow client's socket could not be set to close at once");
-        }
-        Poll::Ready(io::ErrorKind::TimedOut.into())
+        self.clock.as_mut().reset(Instant::now() + patience);
     }
 }
 
@@ -193,24 +245,31 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.exchange.reader.register(cx.waker());
-        let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            Poll::Pending => self.poll_read_clock(cx),
-            Poll::Ready(result) => {
-                if buffer.filled().len() > before {
-                    self.has_read();
-                }
-                Poll::Ready(result)
-            }
+        if self.flooded {
+            return Poll::Pending;
         }
+        let before = buffer.filled().len();
+        if self.first.is_empty() {
+            std::task::ready!(self.poll_fresh(cx, buffer))?;
+        } else {
+            let handed = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first[..handed]);
+            self.first.drain(..handed);
+        }
+        if let Some(frames) = &mut self.frames
+            && !frames.read(&buffer.filled()[before..], std::time::Instant::now())
+        {
+            // What came with it is still handed on; nothing more is read.
+            self.flooded = true;
+            self.exchange.flooded.notify_one();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.has_written(written, cx)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -218,8 +277,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.has_written(written, cx)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,0 +1,210 @@
+//! A Segment of one Rendition, and the lines that Playlists hold of it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flambeau_media::{Track, Utc};
+use flambeau_proto::m3u8::{self, IFrame, Lines};
+
+use crate::chunker::Part;
+
+/// Where a Segment belongs: the same for all Renditions of a Channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Media Sequence Number.
+    pub(crate) number: u64,
+    /// Counts the stretches of one set of Tracks and one clock.
+    pub(crate) period: u64,
+    /// Discontinuities up to here.
+    pub(crate) discontinuities: u64,
+}
+
+/// A Segment, finished or in the making.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) place: Place,
+    pub(crate) track: Arc<Track>,
+    /// File name of the init segment.
+    pub(crate) init: Arc<str>,
+    /// When it starts to be presented, in ticks of the Track's timescale since 1970.
+    pub(crate) start: i64,
+    /// Length in ticks, so far.
+    pub(crate) ticks: u64,
+    /// Bytes, so far.
+    pub(crate) bytes: usize,
+    pub(crate) parts: Vec<Part>,
+    /// There is nothing in it: the source was away.
+    pub(crate) gap: bool,
+    /// It does not go on from the Segment before: another init segment, or a discontinuity.
+    pub(crate) unforeseen: bool,
+    /// It is another stretch of time than the Segment before.
+    pub(crate) discontinuity: bool,
+    /// Its lines tell the init segment.
+    pub(crate) tells_init: bool,
+    /// What the Rendition's Playlist says of it.
+    pub(crate) lines: Lines,
+    /// What the Playlist of key frames says of it, and how many it names.
+    pub(crate) key_lines: String,
+    pub(crate) keys: u64,
+    /// Bytes of those.
+    pub(crate) key_bytes: usize,
+}
+
+impl Segment {
+    /// A Segment without Parts yet, after the one `before`.
+    pub(crate) fn new(
+        place: Place,
+        track: &Arc<Track>,
+        init: &Arc<str>,
+        start: i64,
+        before: Option<&Self>,
+    ) -> Self {
+        let discontinuity = before.is_some_and(|b| b.place.discontinuities != place.discontinuities);
+        let other_init = before.is_none_or(|b| b.init != *init);
+        let jumps = before.is_some_and(|b| b.place.number + 1 != place.number);
+        Self {
+            place,
+            track: track.clone(),
+            init: init.clone(),
+            start,
+            ticks: 0,
+            bytes: 0,
+            parts: Vec::new(),
+            gap: false,
+            unforeseen: before.is_some() && (other_init || discontinuity || jumps),
+            discontinuity,
+            tells_init: other_init || discontinuity,
+            lines: Lines::default(),
+            key_lines: String::new(),
+            keys: 0,
+            key_bytes: 0,
+        }
+        .with_head()
+    }
+
+    /// A Segment of nothing, after the one `before`.
+    pub(crate) fn gap(place: Place, before: &Self, start: i64, ticks: u64) -> Self {
+        let mut gap = Self::new(place, &before.track, &before.init, start, Some(before));
+        (gap.gap, gap.ticks) = (true, ticks);
+        gap = gap.with_head();
+        gap.lines.finish(gap.duration(), &gap.file());
+        gap
+    }
+
+    fn with_head(mut self) -> Self {
+        let head = m3u8::Segment {
+            discontinuity: self.discontinuity,
+            gap: self.gap,
+            map: &self.init,
+            start: self.start_utc(),
+            ..m3u8::Segment::default()
+        };
+        self.lines = Lines::of(&head, if self.tells_init { "" } else { &self.init });
+        self
+    }
+
+    /// Adds a Part.
+    pub(crate) fn add(&mut self, part: Part) {
+        self.lines.push(&m3u8::Part {
+            uri: self.part_file(self.parts.len()),
+            duration: length(part.duration, self.track.timescale()),
+            independent: part.independent,
+        });
+        self.ticks += part.duration;
+        self.bytes += part.bytes.len();
+        self.parts.push(part);
+    }
+
+    /// It is whole.
+    pub(crate) fn finish(&mut self) {
+        self.lines.finish(self.duration(), &self.file());
+        if self.track.is_video() {
+            self.index_keys();
+        }
+    }
+
+    /// Renders where its key frames are: those that start a Part.
+    fn index_keys(&mut self) {
+        let (timescale, file) = (self.track.timescale(), self.file());
+        let mut keys: Vec<(usize, &Part)> = Vec::new();
+        let mut offset = 0;
+        for part in &self.parts {
+            if part.independent {
+                keys.push((offset, part));
+            }
+            offset += part.bytes.len();
+        }
+        let Some(&(_, first)) = keys.first() else { return };
+        let mut text = String::new();
+        if self.discontinuity {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if self.tells_init {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}\"", self.init);
+        }
+        let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", Utc::from_ticks(first.start, timescale));
+        let end = self.start + self.ticks as i64;
+        for (n, (offset, part)) in keys.iter().enumerate() {
+            let until = keys.get(n + 1).map_or(end, |(_, next)| next.start);
+            let duration = length((until - part.start).max(0) as u64, timescale);
+            let key = IFrame { uri: &file, offset: *offset, len: part.first_end, duration };
+            let _ = writeln!(text, "{key}");
+        }
+        self.key_bytes = keys.iter().map(|(_, part)| part.first_end).sum();
+        (self.keys, self.key_lines) = (keys.len() as u64, text);
+    }
+
+    pub(crate) fn start_utc(&self) -> Utc {
+        Utc::from_ticks(self.start, self.track.timescale())
+    }
+
+    /// Its file name.
+    pub(crate) fn file(&self) -> String {
+        segment_file(self.place.number)
+    }
+
+    /// Its other file name: its start in ticks since 1970. ffmpeg 5.1 loses count of `$Number$` when a Manifest with a
+    /// SegmentTimeline slides.
+    pub(crate) fn file_by_time(&self) -> String {
+        format!("t{}.m4s", self.start.max(0))
+    }
+
+    /// The file name of its Part `index`, there already or yet to come.
+    ///
+    /// A hint names a Part that goes on from what is there, and a player that loads it (Shaka) reads it by the init
+    /// segment before. Where something else comes instead its Parts are named otherwise: the hint is not found,
+    /// and the player reads the Playlist again.
+    pub(crate) fn part_file(&self, index: usize) -> String {
+        if self.unforeseen {
+            format!("{}x.{index}.m4s", self.place.number)
+        } else {
+            part_file(self.place.number, index)
+        }
+    }
+
+    pub(crate) fn end_utc(&self) -> Utc {
+        Utc::from_ticks(self.start + self.ticks as i64, self.track.timescale())
+    }
+
+    pub(crate) fn duration(&self) -> Duration {
+        length(self.ticks, self.track.timescale())
+    }
+}
+
+/// The file name of a Segment.
+pub(crate) fn segment_file(number: u64) -> String {
+    format!("{number}.m4s")
+}
+
+/// The file name of a Part that goes on from what is there.
+pub(crate) fn part_file(number: u64, index: usize) -> String {
+    format!("{number}.{index}.m4s")
+}
+
+/// `ticks` of `timescale` a second, to the nearest microsecond.
+pub(crate) fn length(ticks: u64, timescale: u32) -> Duration {
+    let micros = (u128::from(ticks) * 1_000_000 + u128::from(timescale / 2)) / u128::from(timescale.max(1));
+    Duration::from_micros(micros as u64)
+}
