@@ -24,7 +24,7 @@ use crate::id::FeedId;
 use crate::program::Program;
 use crate::time::Utc;
 use ring::Ring;
-pub use ring::{Chunk, RingStats};
+pub use ring::{Chunk, Reader, RingStats};
 pub use subscriber::{Lagged, Subscriber};
 
 /// The bytes of one MPEG-TS packet (ISO/IEC 13818-1, 2.4.3.2).
@@ -174,6 +174,11 @@ impl Burst<'_> {
     /// As [`Feed::copy`].
     pub fn copy(&self, position: u64, into: &mut [u8]) -> Result<usize, Lagged> {
         self.0.copy(position, into)
+    }
+
+    /// Reads on from `position`, which is looked up once.
+    pub fn reader(&self, position: u64) -> Result<Reader<'_>, Lagged> {
+        self.0.reader(position)
     }
 
     /// When the byte at `position` was released to the Feed, and how many bytes on from it arrived with it.

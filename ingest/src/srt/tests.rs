@@ -11,7 +11,7 @@ use flambeau_srt::protocol::connection::{CloseReason, Settings};
 use flambeau_srt::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
 use flambeau_srt::protocol::handshake::caller::{Caller, CallerConfig, CallerError};
 use flambeau_srt::protocol::reject::Reason;
-use flambeau_srt::protocol::sender::{Next, Source};
+use flambeau_srt::protocol::sender::{Outlet, Source, Supply};
 use flambeau_srt::protocol::seq::SeqNo;
 use flambeau_srt::protocol::stream_id::StreamId;
 use tokio::net::UdpSocket;
@@ -31,13 +31,15 @@ impl Payloads {
 }
 
 impl Source for Payloads {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        if now < self.due {
-            return Next::Empty;
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while self.due <= now
+            && let Some(into) = out.room()
+        {
+            self.due += Duration::from_millis(5);
+            self.again(0, &mut into[..1316]);
+            out.put(0, 1316, now);
         }
-        self.due += Duration::from_millis(5);
-        self.again(0, &mut into[..1316]);
-        Next::Payload { position: 0, len: 1316, origin: now }
+        Supply::Open
     }
 
     fn again(&mut self, _: u64, into: &mut [u8]) -> bool {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::Request;
 use super::socket::Socket;
+use super::waker::{Commands, Waker};
 use super::worker::{Greeter, start};
 use crate::protocol::handshake::CookieSecret;
 
@@ -38,7 +39,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `address` and starts the workers. `shutdown` ends them, and every session with them.
+    /// Binds `address` and starts the workers. `shutdown` ends them, and every session with them. To be called within a
+    /// tokio runtime.
     ///
     /// # Errors
     /// The address is in use, or not ours to bind.
@@ -64,13 +66,16 @@ impl Listener {
         }
         for (index, socket) in sockets.into_iter().enumerate() {
             let (secret, sender, greeted) = (secret.clone(), sender.clone(), shared.clone());
+            let waker = Waker::new()?;
+            let calling = waker.clone();
             let posts = move || {
-                let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+                let (queue, receiver) = mpsc::channel(COMMANDS_MAX);
+                let commands = Commands::new(queue, calling.clone());
                 let greeter = Greeter::new(secret.clone(), sender.clone(), commands, greeted.clone());
                 Some((receiver, Some(greeter)))
             };
             let name = format!("srt-{}-{index}", local.port());
-            start(name, socket, shared.clone(), shutdown.clone(), posts)?;
+            start(name, socket, waker, shared.clone(), shutdown.clone(), posts)?;
         }
         Ok(Self { requests, local, shared, shutdown })
     }

@@ -11,6 +11,7 @@ mod listener;
 mod request;
 mod session;
 mod socket;
+mod waker;
 mod worker;
 
 pub use caller::{ConnectError, Dial, connect};

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use super::listener::{Shared, Slot};
 use super::session::{Role, Session};
 use super::socket::Route;
+use super::waker::Commands;
 use super::worker::{Command, End, Opening};
 use crate::protocol::connection::{Connection, Settings};
 use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
@@ -25,7 +26,7 @@ pub struct Request {
     route: Route,
     arrived: Instant,
     proposal: Option<Proposal>,
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     shared: Arc<Shared>,
     slot: Option<Arc<Slot>>,
 }
@@ -57,7 +58,7 @@ impl Request {
         route: Route,
         proposal: Proposal,
         arrived: Instant,
-        commands: mpsc::Sender<Command>,
+        commands: Commands,
         shared: Arc<Shared>,
         slot: Arc<Slot>,
     ) -> Self {
@@ -135,7 +136,7 @@ impl Request {
             end: End::new(session.shared()),
         };
         let sent = self.commands.send(Command::Open(Box::new(opening))).await;
-        sent.map(|()| session).map_err(|_| AcceptError::Closed)
+        if sent { Ok(session) } else { Err(AcceptError::Closed) }
     }
 
     /// Turns the caller away.
@@ -152,8 +153,8 @@ impl Request {
     }
 
     async fn dismiss(&self, peer_socket: u32, response: Option<Vec<u8>>) {
-        // An error means that the worker has ended.
-        let _ = self.commands.send(Command::Dismiss { route: self.route, peer_socket, response }).await;
+        // Where the worker has ended, nobody waits for an answer.
+        self.commands.send(Command::Dismiss { route: self.route, peer_socket, response }).await;
     }
 
     fn proposal(&self) -> &Proposal {
@@ -172,7 +173,7 @@ impl Drop for Request {
         let (route, peer_socket) = (self.route, proposal.socket_id);
         let response = Some(listener::reject(&proposal, Reason::Close));
         // A full queue loses the courtesy alone: the worker forgets the caller by itself.
-        let _ = self.commands.try_send(Command::Dismiss { route, peer_socket, response });
+        self.commands.try_send(Command::Dismiss { route, peer_socket, response });
     }
 }
 

@@ -11,7 +11,7 @@ use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
 use crate::protocol::handshake::caller::{Caller, CallerConfig, CallerError};
 use crate::protocol::receiver::Payload;
 use crate::protocol::reject::Reason;
-use crate::protocol::sender::{Next, Source};
+use crate::protocol::sender::{Outlet, Source, Supply};
 use crate::protocol::seq::SeqNo;
 use crate::protocol::stream_id::StreamId;
 
@@ -31,14 +31,15 @@ impl Sink for Collect {
 struct Numbers(u64);
 
 impl Source for Numbers {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        if self.0 == PACKETS {
-            return Next::End;
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while self.0 < PACKETS {
+            let position = self.0;
+            let Some(into) = out.room() else { return Supply::Open };
+            into[..1316].fill(position as u8);
+            out.put(position, 1316, now);
+            self.0 += 1;
         }
-        let position = self.0;
-        self.0 += 1;
-        self.again(position, &mut into[..1316]);
-        Next::Payload { position, len: 1316, origin: now }
+        Supply::Ended
     }
 
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool {

@@ -124,6 +124,11 @@ impl Connection {
         }
     }
 
+    /// Whether there is something to do at once: the peer waits for it. All else may wait for the next burst.
+    pub fn is_urgent(&self) -> bool {
+        !matches!(self.state, State::Open) || self.sender.lost() > 0 || self.pending.is_urgent()
+    }
+
     /// When the peer was last heard.
     pub fn heard(&self) -> Instant {
         self.heard

@@ -13,29 +13,31 @@ use super::seq::SeqNo;
 
 /// Where a session's payloads come from. Called on the session's worker: it must not block.
 pub trait Source: Send {
-    /// Copies the next payload to the front of `into` (at most its length) and says where it lies.
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next;
+    /// Hands over payloads, oldest first, until there are none for now or `out` has no room: called once a burst, so that
+    /// what a burst needs (a lock, a look at where it stands) is done once.
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply;
 
     /// Copies the payload at `position` again, `into.len()` bytes; false when it is no longer held.
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool;
 }
 
-/// A [`Source`]'s answer.
+/// Where a [`Source`] puts its payloads: the burst that is about to be sent.
+pub trait Outlet {
+    /// Room for the next payload; none when the burst is full, or the receiver, or the cap on the rate.
+    fn room(&mut self) -> Option<&mut [u8]>;
+
+    /// The next payload is in the first `len` bytes of the room. `position`: where to read it again. `origin`: when it came
+    /// to be; the receiver plays it at this time plus the latency.
+    fn put(&mut self, position: u64, len: usize, origin: Instant);
+}
+
+/// Whether a [`Source`] goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// A payload.
-    Payload {
-        /// Where to read it again.
-        position: u64,
-        /// Its bytes.
-        len: usize,
-        /// When it came to be: the receiver plays it at this time plus the latency.
-        origin: Instant,
-    },
-    /// Nothing for now.
-    Empty,
-    /// Nothing any more: the session ends once all is acknowledged.
-    End,
+pub enum Supply {
+    /// It does.
+    Open,
+    /// Nothing comes any more: the session ends once all is acknowledged.
+    Ended,
 }
 
 /// A packet in flight.

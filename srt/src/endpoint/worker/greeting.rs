@@ -8,10 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{Command, Opening, Worker};
+use super::{Opening, Worker};
 use crate::endpoint::listener::{Shared, Slot};
 use crate::endpoint::request::Request;
 use crate::endpoint::socket::Route;
+use crate::endpoint::waker::Commands;
 use crate::protocol::handshake::listener::{self, Proposal};
 use crate::protocol::handshake::{CookieSecret, Handshake, HandshakeKind};
 use crate::protocol::packet::{Control, ControlBody, Packet, set_timestamp};
@@ -21,7 +22,7 @@ use crate::protocol::reject::Reason;
 pub(in crate::endpoint) struct Greeter {
     secret: Arc<CookieSecret>,
     requests: mpsc::Sender<Request>,
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     shared: Arc<Shared>,
     callers: HashMap<(SocketAddr, u32), Caller>,
     expired: Instant,
@@ -38,14 +39,10 @@ impl Greeter {
     pub(in crate::endpoint) fn new(
         secret: Arc<CookieSecret>,
         requests: mpsc::Sender<Request>,
-        commands: mpsc::Sender<Command>,
+        commands: Commands,
         shared: Arc<Shared>,
     ) -> Self {
         Self { secret, requests, commands, shared, callers: HashMap::new(), expired: Instant::now() }
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.callers.is_empty()
     }
 
     pub(super) fn opened(&mut self, opening: &Opening) {

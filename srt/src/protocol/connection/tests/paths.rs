@@ -88,8 +88,8 @@ fn what_waits_for_its_time_plays_out_after_the_end_however_long_the_latency() {
 struct Forgetful(Stream);
 
 impl Source for Forgetful {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        self.0.next(now, into)
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        self.0.fill(now, out)
     }
 
     fn again(&mut self, _: u64, _: &mut [u8]) -> bool {
