@@ -16,6 +16,7 @@ import { glassToGlass, warmStarts } from './cases/glass.js';
 import { offAirPlays } from './cases/offair.js';
 import { playlistsParse } from './cases/playlists.js';
 import { venueReturns } from './cases/resume.js';
+import { startsOver } from './cases/startover.js';
 import { steady } from './cases/steady.js';
 import { gapsParse, tagsParse } from './cases/tags.js';
 import { toolsRead } from './cases/tools.js';
@@ -74,6 +75,7 @@ async function ordinary(context) {
     await playlistsParse(context);
     await tagsParse(context);
     await toolsRead(context);
+    await startsOver(context);
     await encoderReturns({ ...context, venue });
   } finally {
     await venue.stop();
