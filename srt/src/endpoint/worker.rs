@@ -98,7 +98,12 @@ impl Worker {
     /// Runs until shutdown; a caller's worker, which greets nobody, until its session has ended.
     fn run(mut self) {
         loop {
-            if let Err(error) = self.wait().and_then(|()| self.receive()) {
+            let waited = self.wait();
+            // First, so that what has already come for a session that is to be opened finds it.
+            while let Ok(command) = self.commands.try_recv() {
+                self.obey(command);
+            }
+            if let Err(error) = waited.and_then(|()| self.receive()) {
                 // An error may stay for a while (no memory): it must not take the processor.
                 self.quiet_until = Instant::now() + PAUSE;
                 ListenerShared::count(&self.listener.receive_failures);
@@ -106,9 +111,6 @@ impl Worker {
             }
             if self.shutdown.is_cancelled() {
                 return self.close_all();
-            }
-            while let Ok(command) = self.commands.try_recv() {
-                self.obey(command);
             }
             self.drive(Instant::now());
             if self.greeter.is_none() && self.served && self.sessions.is_empty() {

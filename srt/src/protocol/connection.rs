@@ -17,7 +17,7 @@ use super::handshake::{Flags, Negotiated};
 use super::pacer::Bandwidth;
 use super::receiver::{Payload, Receiver};
 use super::rtt::Rtt;
-use super::sender::Sender;
+use super::sender::{Path, Sender};
 use super::stats::{Counters, Stats};
 use acknowledge::Acknowledger;
 use outgoing::Pending;
@@ -238,9 +238,16 @@ impl Connection {
             self.counters.pkt_snd_drop += u64::from(last.minus(first).unsigned_abs()) + 1;
             self.pending.drop_request((first, last));
         }
+        let path = self.path();
+        self.sender.answer_silence(now, &path);
         if self.sender.probe_due(&self.rtt).is_some_and(|due| due <= now) {
             self.sender.probe(now);
         }
+    }
+
+    /// What a retransmission has to meet.
+    fn path(&self) -> Path {
+        Path { rtt: self.rtt, latency: self.negotiated.send_latency }
     }
 
     /// Microseconds of the connection's life, wrapping: the timestamps of our packets.

@@ -49,7 +49,16 @@ pub(super) struct Flight {
     sent_us: u32,
     pub(super) len: u16,
     resent: bool,
-    lost: bool,
+    /// How often it is still to be sent again.
+    copies: u8,
+}
+
+/// What a retransmission has to meet: the path, and when its packet must be there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
+    pub(super) rtt: Rtt,
+    /// A packet that is sent by its origin plus this is in time.
+    pub(super) latency: Duration,
 }
 
 /// The sending half of a connection.
@@ -64,6 +73,12 @@ pub(super) struct Sender {
     progress: Instant,
     probes: u32,
     allowance: Allowance,
+    /// When the peer last told anything of what it has: an acknowledgement that went on, or a report of losses.
+    heard: Instant,
+    /// What silence may still be answered with: packets from this one on have not been sent again in it.
+    unanswered: SeqNo,
+    /// Quarters of a packet that may go as second and third copies.
+    spare: u32,
 }
 
 impl Sender {
@@ -77,6 +92,9 @@ impl Sender {
             progress: now,
             probes: 0,
             allowance: Allowance::new(now),
+            heard: now,
+            unanswered: first,
+            spare: SPARE_MAX,
         }
     }
 
@@ -103,19 +121,24 @@ impl Sender {
     /// Takes note of a new packet.
     pub(super) fn sent_new(&mut self, position: u64, len: u16, origin: Instant, now_us: u32, now: Instant) {
         if self.flight.is_empty() {
-            self.progress = now;
+            (self.progress, self.heard) = (now, now);
         }
-        self.flight.push_back(Flight { position, origin, sent_us: now_us, len, resent: false, lost: false });
+        self.spare = (self.spare + 1).min(SPARE_MAX);
+        self.flight.push_back(Flight { position, origin, sent_us: now_us, len, resent: false, copies: 0 });
     }
 
     /// The next packet to send again, taken off the list; the caller sends it now.
     pub(super) fn take_lost(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
         while let Some(sequence) = self.lost.pop_front() {
-            let Some(flight) = self.flight_mut(sequence) else { continue };
-            if std::mem::take(&mut flight.lost) {
-                (flight.sent_us, flight.resent) = (now_us, true);
-                return Some((sequence, *flight));
+            let Some(flight) = self.flight_mut(sequence).filter(|flight| flight.copies > 0) else { continue };
+            flight.copies -= 1;
+            (flight.sent_us, flight.resent) = (now_us, true);
+            let flight = *flight;
+            if flight.copies > 0 {
+                // Behind the others, so that what takes one copy need not take the next.
+                self.lost.push_back(sequence);
             }
+            return Some((sequence, flight));
         }
         None
     }
@@ -136,7 +159,7 @@ impl Sender {
         if count > 0 {
             self.flight.drain(..count as usize);
             self.first = sequence;
-            (self.progress, self.probes) = (now, 0);
+            (self.progress, self.probes, self.heard) = (now, 0, now);
         }
         true
     }
@@ -148,7 +171,7 @@ impl Sender {
         (first, last): (SeqNo, SeqNo),
         now: Instant,
         now_us: u32,
-        rtt: &Rtt,
+        path: &Path,
     ) -> Option<u32> {
         let (from, to) = (first.minus(self.first).max(0), last.minus(self.first));
         if first.is_after(last) || to >= self.flight.len() as i32 {
@@ -158,18 +181,41 @@ impl Sender {
             return None;
         }
         // What was sent again less than a round trip ago is still under way, whatever the receiver makes of the RTT.
-        let under_way_us = rtt.smoothed().max(RESEND_INTERVAL_MIN).as_micros() as u32;
+        self.heard = now;
+        let under_way_us = path.rtt.smoothed().max(RESEND_INTERVAL_MIN).as_micros() as u32;
         let mut queued = 0;
         for index in from..=to {
             let flight = &mut self.flight[index as usize];
             let recent = flight.resent && now_us.wrapping_sub(flight.sent_us) < under_way_us;
-            if !flight.lost && !recent {
-                flight.lost = true;
+            if flight.copies == 0 && !recent {
+                let spare = u8::try_from(self.spare / COPY).unwrap_or(u8::MAX);
+                flight.copies = 1 + path.copies_more(flight.origin, now).min(spare);
+                self.spare -= u32::from(flight.copies - 1) * COPY;
                 self.lost.push_back(self.first.plus(index));
                 queued += 1;
             }
         }
         Some(queued)
+    }
+
+    /// When nothing is heard of the receiver for longer than a round trip, all on the way may be lost, and the report that
+    /// says so may come too late: what is about to be too late is sent once more unasked.
+    pub(super) fn answer_silence(&mut self, now: Instant, path: &Path) {
+        if now.saturating_duration_since(self.heard) < path.rtt.patience() + SILENCE_GRACE {
+            return;
+        }
+        let start = usize::try_from(self.unanswered.minus(self.first)).unwrap_or(0);
+        for index in start..self.flight.len() {
+            let flight = &mut self.flight[index];
+            if flight.origin + path.latency > now + LAST_CHANCE {
+                break;
+            }
+            self.unanswered = self.first.plus(index as i32 + 1);
+            if flight.copies == 0 && flight.origin + path.latency >= now {
+                flight.copies = 1;
+                self.lost.push_back(self.first.plus(index as i32));
+            }
+        }
     }
 
     /// What of `first..=last` is no longer here to be sent again.
@@ -204,8 +250,8 @@ impl Sender {
     pub(super) fn probe(&mut self, now: Instant) {
         (self.progress, self.probes) = (now, self.probes.saturating_add(1));
         let newest = self.next().plus(-1);
-        if let Some(flight) = self.flight_mut(newest) {
-            flight.lost = true;
+        if let Some(flight) = self.flight_mut(newest).filter(|flight| flight.copies == 0) {
+            flight.copies = 1;
             self.lost.push_back(newest);
         }
     }
@@ -214,6 +260,36 @@ impl Sender {
         usize::try_from(sequence.minus(self.first)).ok().and_then(|index| self.flight.get_mut(index))
     }
 }
+
+impl Path {
+    /// Copies beyond the first for a packet that is sent again now: as many as make up for the requests that there is no
+    /// more time for.
+    fn copies_more(&self, origin: Instant, now: Instant) -> u8 {
+        let left = (origin + self.latency).saturating_duration_since(now);
+        let round = self.rtt.smoothed() + (self.rtt.smoothed() / 2).max(ROUND_GRACE);
+        match left {
+            left if left < round => 2,
+            left if left < 2 * round => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// What a second copy costs of [`Sender::spare`]: there may be one to four new packets, so that a path that loses packets
+/// because it is full is not made fuller by much.
+const COPY: u32 = 4;
+
+/// Second copies that may come together: of all that is lost in a second of a fast stream.
+const SPARE_MAX: u32 = COPY * 2_048;
+
+/// How long a receiver may take to ask again, beyond half a round trip.
+const ROUND_GRACE: Duration = Duration::from_millis(30);
+
+/// An acknowledgement may be late by this beyond what the path explains: some of them may be lost.
+const SILENCE_GRACE: Duration = Duration::from_millis(40);
+
+/// So long before it is too late a packet has its last chance: a burst or two of the endpoint.
+const LAST_CHANCE: Duration = Duration::from_millis(16);
 
 /// The most packets in flight, whatever window the peer offers: it bounds what a session costs (32 bytes each).
 const FLIGHT_PACKETS_MAX: usize = 32_768;
@@ -243,28 +319,33 @@ mod tests {
         rtt
     }
 
+    /// A path with time for many requests.
+    fn path() -> Path {
+        Path { rtt: rtt(), latency: Duration::from_secs(1) }
+    }
+
     #[test]
     fn a_lost_packet_is_sent_again_from_its_position_once_a_round_trip() {
         let (mut sender, now) = sender(5);
         let lost = SeqNo::new(1);
-        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &rtt()), Some(1));
-        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &rtt()), Some(0));
+        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &path()), Some(1));
+        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &path()), Some(0));
         let (sequence, flight) = sender.take_lost(2_000).expect("one is lost");
         assert_eq!((sequence, flight.position), (lost, 2 * 1316));
-        assert_eq!(sender.reported_lost((lost, lost), now, 3_000, &rtt()), Some(0));
-        assert_eq!(sender.reported_lost((lost, lost), now, 23_000, &rtt()), Some(1));
+        assert_eq!(sender.reported_lost((lost, lost), now, 3_000, &path()), Some(0));
+        assert_eq!(sender.reported_lost((lost, lost), now, 23_000, &path()), Some(1));
     }
 
     #[test]
     fn a_receiver_that_asks_again_and_again_gets_a_packet_once_in_ten_milliseconds() {
         let (mut sender, now) = sender(100);
-        let mut rtt = Rtt::default();
-        rtt.adopt(0, 0);
+        let mut path = path();
+        path.rtt.adopt(0, 0);
         let whole = (SeqNo::new(0x7fff_ffff), SeqNo::new(98));
         let mut queued = 0;
         for us in 0..100_000 {
             queued +=
-                sender.reported_lost(whole, now + Duration::from_micros(us), us as u32, &rtt).unwrap_or(0);
+                sender.reported_lost(whole, now + Duration::from_micros(us), us as u32, &path).unwrap_or(0);
             while sender.take_lost(us as u32).is_some() {}
         }
         assert!(queued <= 1_000, "{queued} packets in 100 ms");
@@ -297,8 +378,8 @@ mod tests {
     #[test]
     fn reports_of_packets_never_sent_are_refused() {
         let (mut sender, now) = sender(5);
-        assert_eq!(sender.reported_lost((SeqNo::new(2), SeqNo::new(9)), now, 0, &rtt()), None);
-        assert_eq!(sender.reported_lost((SeqNo::new(3), SeqNo::new(1)), now, 0, &rtt()), None);
+        assert_eq!(sender.reported_lost((SeqNo::new(2), SeqNo::new(9)), now, 0, &path()), None);
+        assert_eq!(sender.reported_lost((SeqNo::new(3), SeqNo::new(1)), now, 0, &path()), None);
         assert!(!sender.acknowledged(SeqNo::new(5), None, now));
         assert!(sender.acknowledged(SeqNo::new(4), Some(0), now));
         assert_eq!(sender.in_flight(), 0);
@@ -308,7 +389,7 @@ mod tests {
     #[test]
     fn what_was_acknowledged_meanwhile_is_not_sent_again() {
         let (mut sender, now) = sender(5);
-        assert_eq!(sender.reported_lost((SeqNo::new(0x7fff_ffff), SeqNo::new(1)), now, 0, &rtt()), Some(3));
+        assert_eq!(sender.reported_lost((SeqNo::new(0x7fff_ffff), SeqNo::new(1)), now, 0, &path()), Some(3));
         assert!(sender.acknowledged(SeqNo::new(1), None, now));
         assert_eq!(sender.take_lost(0).map(|(sequence, _)| sequence), Some(SeqNo::new(1)));
         assert!(sender.take_lost(0).is_none());
@@ -324,5 +405,40 @@ mod tests {
         let late = now + Duration::from_millis(1_001);
         let range = sender.drop_too_late(late, Duration::from_secs(1));
         assert_eq!(range, Some((SeqNo::new(0x7fff_ffff), SeqNo::new(1))));
+    }
+
+    #[test]
+    fn what_may_not_be_asked_for_again_in_time_goes_in_copies_as_far_as_the_stream_warrants() {
+        let path = Path { latency: Duration::from_millis(150), ..path() };
+        let copies = |late_ms: u64| {
+            let (mut sender, now) = sender(5);
+            let lost = (SeqNo::new(1), SeqNo::new(1));
+            sender.reported_lost(lost, now + Duration::from_millis(late_ms), 0, &path);
+            std::iter::from_fn(|| sender.take_lost(0)).count()
+        };
+        assert_eq!([20, 60, 120].map(copies), [1, 2, 3]);
+
+        let (mut sender, now) = sender(8_000);
+        let all = (SeqNo::new(0x7fff_ffff), SeqNo::new(7_998));
+        assert_eq!(sender.reported_lost(all, now + Duration::from_millis(120), 0, &path), Some(8_000));
+        let sent = std::iter::from_fn(|| sender.take_lost(0)).count();
+        assert_eq!(sent, 8_000 + 2_048);
+    }
+
+    #[test]
+    fn silence_sends_each_packet_once_more_before_it_is_too_late() {
+        let (mut sender, now) = sender(3);
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        sender.sent_new(0, 1316, at(100), 0, at(100));
+        let path = Path { latency: Duration::from_millis(300), ..path() };
+        let unasked = |sender: &mut Sender, ms| {
+            sender.answer_silence(at(ms), &path);
+            std::iter::from_fn(|| sender.take_lost(0)).count()
+        };
+        assert_eq!([50, 250, 290, 292, 299].map(|ms| unasked(&mut sender, ms)), [0, 0, 3, 0, 0]);
+        // An acknowledgement breaks the silence.
+        assert!(sender.acknowledged(SeqNo::new(0), None, at(380)));
+        assert_eq!(unasked(&mut sender, 390), 0);
+        assert_eq!(unasked(&mut sender, 399), 0);
     }
 }

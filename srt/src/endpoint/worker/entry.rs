@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::wheel::{self, Wheel};
-use crate::endpoint::listener::{Shared as ListenerShared, Slot};
+use crate::endpoint::gate::Place;
+use crate::endpoint::listener::Shared as ListenerShared;
 use crate::endpoint::session::{Role, Shared, Verdict};
 use crate::endpoint::socket::Route;
 use crate::protocol::burst::Burst;
@@ -22,7 +23,7 @@ pub(in crate::endpoint) struct Opening {
     /// The handshake's answer: sent now, and again whenever the peer repeats its question.
     pub(in crate::endpoint) response: Option<Vec<u8>>,
     /// Its place among the port's callers.
-    pub(in crate::endpoint) _slot: Option<Arc<Slot>>,
+    pub(in crate::endpoint) _place: Option<Arc<Place>>,
     /// Dropped last: who waits for the end finds the role gone, and the Feed released.
     pub(in crate::endpoint) end: End,
 }
