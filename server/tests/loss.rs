@@ -35,8 +35,8 @@ struct Trial {
     outage: bool,
     /// Latency in round trips.
     round_trips: u32,
-    /// Packets that each way of the server may lose, of some 2,000 a second.
-    lost_max: u64,
+    /// There is time to ask for each packet often enough: none may be missing.
+    whole: bool,
 }
 
 /// What of the stream did not arrive, in SRT packets, and the greatest rate of a second.
@@ -58,9 +58,10 @@ async fn what_is_lost_on_the_way_comes_again_in_time() {
     let mut trials = Vec::new();
     for (name, loss, outage) in paths {
         for round_trips in [3, 4, 6] {
-            // A packet that is sent as the path goes away for three round trips is due before any other way could be taken.
-            let lost_max = if outage && round_trips == 3 { u64::MAX } else { 0 };
-            trials.push(Trial { name, loss, outage, round_trips, lost_max });
+            // With libsrt as the sender a packet goes once in a round trip: three times in all within three of them. What a
+            // path away for 300 ms took is not missed before what came after it is due.
+            let whole = outage || round_trips >= enough(loss);
+            trials.push(Trial { name, loss, outage, round_trips, whole });
         }
     }
     if !full() {
@@ -74,9 +75,11 @@ async fn what_is_lost_on_the_way_comes_again_in_time() {
     for trial in trials {
         let outcome = run(trial).await;
         let Outcome { into, out_of, libsrt, rate_bps } = outcome;
-        let (Trial { name, round_trips, lost_max, .. }, rate) = (trial, rate_bps / 1e6);
+        let (Trial { name, round_trips, whole, .. }, rate) = (trial, rate_bps / 1e6);
         println!("| {name} | {round_trips} x RTT | {into} | {out_of} | {libsrt} | {rate:.1} Mb/s |");
-        if into > lost_max || out_of > lost_max {
+        // Where libsrt cannot, the server comes close to it as a receiver, which asks, and is better as a sender.
+        let (into_max, out_of_max) = if whole { (0, 0) } else { (2 * libsrt + 10, libsrt) };
+        if into > into_max || out_of > out_of_max {
             faults.push(format!("{name}, {round_trips} x RTT: {into} and {out_of} packets did not come"));
         }
         if rate_bps > CAP_BPS * 1.05 {
@@ -84,6 +87,15 @@ async fn what_is_lost_on_the_way_comes_again_in_time() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Round trips of latency that recover all of such a loss.
+fn enough(loss: &str) -> u32 {
+    match loss {
+        "1%" => 3,
+        "3%" => 4,
+        _ => 6,
+    }
 }
 
 async fn run(trial: Trial) -> Outcome {

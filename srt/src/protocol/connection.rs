@@ -238,8 +238,6 @@ impl Connection {
             self.counters.pkt_snd_drop += u64::from(last.minus(first).unsigned_abs()) + 1;
             self.pending.drop_request((first, last));
         }
-        let path = self.path();
-        self.sender.answer_silence(now, &path);
         if self.sender.probe_due(&self.rtt).is_some_and(|due| due <= now) {
             self.sender.probe(now);
         }

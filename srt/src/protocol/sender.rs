@@ -1,7 +1,7 @@
 //! What is sent: new payloads as the cap allows, lost ones again while they still help.
 //!
 //! The sender owns no payload. It remembers of each packet in flight where its payload lies (a position that the
-//! [`Source`] gave it) and reads it there again for a retransmission: 32 bytes a packet in flight.
+//! [`Source`] gave it) and reads it there again for a retransmission: 40 bytes a packet in flight.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -49,7 +49,9 @@ pub(super) struct Flight {
     sent_us: u32,
     pub(super) len: u16,
     resent: bool,
-    /// How often it is still to be sent again.
+    /// It is to be sent again.
+    lost: bool,
+    /// Copies of it that are to go after that.
     copies: u8,
 }
 
@@ -68,15 +70,13 @@ pub(super) struct Sender {
     first: SeqNo,
     flight: VecDeque<Flight>,
     lost: VecDeque<SeqNo>,
+    /// Of these a copy has gone, and another is to go when nothing else does.
+    copied: VecDeque<SeqNo>,
     peer_window: u32,
     pub(super) pacer: Pacer,
     progress: Instant,
     probes: u32,
     allowance: Allowance,
-    /// When the peer last told anything of what it has: an acknowledgement that went on, or a report of losses.
-    heard: Instant,
-    /// What silence may still be answered with: packets from this one on have not been sent again in it.
-    unanswered: SeqNo,
     /// Quarters of a packet that may go as second and third copies.
     spare: u32,
 }
@@ -87,13 +87,12 @@ impl Sender {
             first,
             flight: VecDeque::new(),
             lost: VecDeque::new(),
+            copied: VecDeque::new(),
             peer_window: peer_window.max(1),
             pacer: Pacer::new(bandwidth, now),
             progress: now,
             probes: 0,
             allowance: Allowance::new(now),
-            heard: now,
-            unanswered: first,
             spare: SPARE_MAX,
         }
     }
@@ -121,22 +120,45 @@ impl Sender {
     /// Takes note of a new packet.
     pub(super) fn sent_new(&mut self, position: u64, len: u16, origin: Instant, now_us: u32, now: Instant) {
         if self.flight.is_empty() {
-            (self.progress, self.heard) = (now, now);
+            self.progress = now;
         }
         self.spare = (self.spare + 1).min(SPARE_MAX);
-        self.flight.push_back(Flight { position, origin, sent_us: now_us, len, resent: false, copies: 0 });
+        self.flight.push_back(Flight {
+            position,
+            origin,
+            sent_us: now_us,
+            len,
+            resent: false,
+            lost: false,
+            copies: 0,
+        });
     }
 
     /// The next packet to send again, taken off the list; the caller sends it now.
     pub(super) fn take_lost(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
         while let Some(sequence) = self.lost.pop_front() {
-            let Some(flight) = self.flight_mut(sequence).filter(|flight| flight.copies > 0) else { continue };
-            flight.copies -= 1;
-            (flight.sent_us, flight.resent) = (now_us, true);
+            let Some(flight) = self.flight_mut(sequence).filter(|flight| flight.lost) else { continue };
+            (flight.lost, flight.sent_us, flight.resent) = (false, now_us, true);
+            let flight = *flight;
+            // A receiver that asks again and again makes no list that is longer than what is in flight.
+            if flight.copies > 0 && self.copied.len() < self.flight.len() {
+                self.copied.push_back(sequence);
+            }
+            return Some((sequence, flight));
+        }
+        None
+    }
+
+    /// The next packet to send one more copy of, which is less urgent than anything else: what takes one copy need not take
+    /// the next, and new packets must not wait for it.
+    pub(super) fn take_copy(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
+        while let Some(sequence) = self.copied.pop_front() {
+            let wanted = |flight: &&mut Flight| flight.copies > 0 && !flight.lost;
+            let Some(flight) = self.flight_mut(sequence).filter(wanted) else { continue };
+            (flight.copies, flight.sent_us) = (flight.copies - 1, now_us);
             let flight = *flight;
             if flight.copies > 0 {
-                // Behind the others, so that what takes one copy need not take the next.
-                self.lost.push_back(sequence);
+                self.copied.push_back(sequence);
             }
             return Some((sequence, flight));
         }
@@ -159,7 +181,7 @@ impl Sender {
         if count > 0 {
             self.flight.drain(..count as usize);
             self.first = sequence;
-            (self.progress, self.probes, self.heard) = (now, 0, now);
+            (self.progress, self.probes) = (now, 0);
         }
         true
     }
@@ -181,41 +203,21 @@ impl Sender {
             return None;
         }
         // What was sent again less than a round trip ago is still under way, whatever the receiver makes of the RTT.
-        self.heard = now;
         let under_way_us = path.rtt.smoothed().max(RESEND_INTERVAL_MIN).as_micros() as u32;
         let mut queued = 0;
         for index in from..=to {
             let flight = &mut self.flight[index as usize];
             let recent = flight.resent && now_us.wrapping_sub(flight.sent_us) < under_way_us;
-            if flight.copies == 0 && !recent {
+            if !flight.lost && !recent {
                 let spare = u8::try_from(self.spare / COPY).unwrap_or(u8::MAX);
-                flight.copies = 1 + path.copies_more(flight.origin, now).min(spare);
-                self.spare -= u32::from(flight.copies - 1) * COPY;
+                let more = path.copies_more(flight.origin, now).saturating_sub(flight.copies).min(spare);
+                self.spare -= u32::from(more) * COPY;
+                (flight.lost, flight.copies) = (true, flight.copies + more);
                 self.lost.push_back(self.first.plus(index));
                 queued += 1;
             }
         }
         Some(queued)
-    }
-
-    /// When nothing is heard of the receiver for longer than a round trip, all on the way may be lost, and the report that
-    /// says so may come too late: what is about to be too late is sent once more unasked.
-    pub(super) fn answer_silence(&mut self, now: Instant, path: &Path) {
-        if now.saturating_duration_since(self.heard) < path.rtt.patience() + SILENCE_GRACE {
-            return;
-        }
-        let start = usize::try_from(self.unanswered.minus(self.first)).unwrap_or(0);
-        for index in start..self.flight.len() {
-            let flight = &mut self.flight[index];
-            if flight.origin + path.latency > now + LAST_CHANCE {
-                break;
-            }
-            self.unanswered = self.first.plus(index as i32 + 1);
-            if flight.copies == 0 && flight.origin + path.latency >= now {
-                flight.copies = 1;
-                self.lost.push_back(self.first.plus(index as i32));
-            }
-        }
     }
 
     /// What of `first..=last` is no longer here to be sent again.
@@ -250,8 +252,8 @@ impl Sender {
     pub(super) fn probe(&mut self, now: Instant) {
         (self.progress, self.probes) = (now, self.probes.saturating_add(1));
         let newest = self.next().plus(-1);
-        if let Some(flight) = self.flight_mut(newest).filter(|flight| flight.copies == 0) {
-            flight.copies = 1;
+        if let Some(flight) = self.flight_mut(newest).filter(|flight| !flight.lost) {
+            flight.lost = true;
             self.lost.push_back(newest);
         }
     }
@@ -268,8 +270,9 @@ impl Path {
         let left = (origin + self.latency).saturating_duration_since(now);
         let round = self.rtt.smoothed() + (self.rtt.smoothed() / 2).max(ROUND_GRACE);
         match left {
-            left if left < round => 2,
-            left if left < 2 * round => 1,
+            left if left < round => 3,
+            left if left < 2 * round => 2,
+            left if left < 3 * round => 1,
             _ => 0,
         }
     }
@@ -285,13 +288,7 @@ const SPARE_MAX: u32 = COPY * 2_048;
 /// How long a receiver may take to ask again, beyond half a round trip.
 const ROUND_GRACE: Duration = Duration::from_millis(30);
 
-/// An acknowledgement may be late by this beyond what the path explains: some of them may be lost.
-const SILENCE_GRACE: Duration = Duration::from_millis(40);
-
-/// So long before it is too late a packet has its last chance: a burst or two of the endpoint.
-const LAST_CHANCE: Duration = Duration::from_millis(16);
-
-/// The most packets in flight, whatever window the peer offers: it bounds what a session costs (32 bytes each).
+/// The most packets in flight, whatever window the peer offers: it bounds what a session costs (40 bytes each).
 const FLIGHT_PACKETS_MAX: usize = 32_768;
 
 /// A packet is sent again so often at most.
@@ -409,36 +406,22 @@ mod tests {
 
     #[test]
     fn what_may_not_be_asked_for_again_in_time_goes_in_copies_as_far_as_the_stream_warrants() {
-        let path = Path { latency: Duration::from_millis(150), ..path() };
+        let path = Path { latency: Duration::from_millis(160), ..path() };
+        let sent = |sender: &mut Sender| {
+            let first = std::iter::from_fn(|| sender.take_lost(0)).count();
+            first + std::iter::from_fn(|| sender.take_copy(0)).count()
+        };
         let copies = |late_ms: u64| {
             let (mut sender, now) = sender(5);
             let lost = (SeqNo::new(1), SeqNo::new(1));
             sender.reported_lost(lost, now + Duration::from_millis(late_ms), 0, &path);
-            std::iter::from_fn(|| sender.take_lost(0)).count()
+            sent(&mut sender)
         };
-        assert_eq!([20, 60, 120].map(copies), [1, 2, 3]);
+        assert_eq!([0, 40, 80, 120].map(copies), [1, 2, 3, 4]);
 
         let (mut sender, now) = sender(8_000);
         let all = (SeqNo::new(0x7fff_ffff), SeqNo::new(7_998));
         assert_eq!(sender.reported_lost(all, now + Duration::from_millis(120), 0, &path), Some(8_000));
-        let sent = std::iter::from_fn(|| sender.take_lost(0)).count();
-        assert_eq!(sent, 8_000 + 2_048);
-    }
-
-    #[test]
-    fn silence_sends_each_packet_once_more_before_it_is_too_late() {
-        let (mut sender, now) = sender(3);
-        let at = |ms: u64| now + Duration::from_millis(ms);
-        sender.sent_new(0, 1316, at(100), 0, at(100));
-        let path = Path { latency: Duration::from_millis(300), ..path() };
-        let unasked = |sender: &mut Sender, ms| {
-            sender.answer_silence(at(ms), &path);
-            std::iter::from_fn(|| sender.take_lost(0)).count()
-        };
-        assert_eq!([50, 250, 290, 292, 299].map(|ms| unasked(&mut sender, ms)), [0, 0, 3, 0, 0]);
-        // An acknowledgement breaks the silence.
-        assert!(sender.acknowledged(SeqNo::new(0), None, at(380)));
-        assert_eq!(unasked(&mut sender, 390), 0);
-        assert_eq!(unasked(&mut sender, 399), 0);
+        assert_eq!(sent(&mut sender), 8_000 + 2_048);
     }
 }
