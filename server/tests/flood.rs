@@ -97,3 +97,17 @@ async fn an_address_that_calls_too_often_is_told_so_and_others_come_in() {
     assert!(turned_away >= 1.0, "{turned_away}");
     assert!(server.tool.log().contains("handshakes_per_second_max"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_beyond_the_bandwidth_of_the_port_is_told_that_it_is_overloaded() {
+    let scratch = Scratch::new("bandwidth").await;
+    let server = Server::start(&scratch, &setup("bandwidth_total_max = \"6Mb/s\"")).await;
+    let mut on_air = OnAir::start(&scratch, &server, FEED, seconds(30)).await;
+    sleep(seconds(1)).await;
+    let second = RawCaller::new([127, 0, 0, 1], server.edge, 300).await;
+    assert_eq!(second.answer(&format!("#!::r={FEED},m=request,u=rtx")).await, Err(1402));
+    // A Feed that is not there takes nothing.
+    let waiting = RawCaller::new([127, 0, 0, 1], server.edge, 301).await;
+    assert_eq!(waiting.answer("#!::r=other,m=request,u=rtx").await, Ok(()));
+    on_air.undisturbed().await;
+}
