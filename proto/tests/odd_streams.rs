@@ -342,3 +342,20 @@ fn damaged_and_scrambled_packets_are_counted_and_left_out() {
     assert!(stats.transport_errors > 0 && stats.scrambled > 0 && stats.malformed_packets > 0);
     assert!(demuxed.samples.len() > 30);
 }
+
+/// As in a venue whose encoder dies: a broken picture would be seen until the next key frame.
+#[test]
+fn a_stream_cut_off_anywhere_ends_with_a_whole_picture() {
+    let whole = demux(plain());
+    let (pictures, packets) = (whole.of(VIDEO), plain().len() / 188);
+    let mut cut_off = 0;
+    for length in packets / 2..packets {
+        let demuxed = demux(&plain()[..length * 188]);
+        let got = demuxed.of(VIDEO);
+        for (index, (got, picture)) in got.iter().zip(&pictures).enumerate() {
+            assert!(got.data == picture.data, "picture {index} of the first {length} packets");
+        }
+        cut_off += demuxed.stats.dropped_units;
+    }
+    assert!(cut_off > 0 && whole.stats.dropped_units == 0);
+}

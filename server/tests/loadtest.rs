@@ -83,6 +83,43 @@ async fn what_venues_publish_reaches_every_kind_of_broadcaster_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operators_change_of_a_latency_a_label_and_a_limit_is_noticed_by_no_one() {
+    let scratch = Scratch::new("loadtest-change").await;
+    let mut setup = Setup::feeds(&["load-1", "load-2", "other"], None);
+    setup.ingest = "latency = \"400ms\"\n".into();
+    setup.edge = "latency = \"400ms\"\n".into();
+    setup.http = "requests_per_second_max = 5000\n".into();
+    let server = Server::start(&scratch, &setup).await;
+    let line = "--venues 2 --srt-pulls 4 --hls 2 --hls-plain 1 --dash 2 --duration 15s --rate 3Mb/s --settle 4s \
+                --broadcaster rtx --publish-latency 500ms --pull-latency 500ms --max-stalls 10 --max-latency 20s \
+                --max-pull-latency 5s";
+    let first = server.see("/api/v1/config").await["revision"].as_u64().expect("a number");
+    let changed = async {
+        // All are under way; then a change every second and a half until the end.
+        tokio::time::sleep(seconds(8)).await;
+        for (from, to) in [
+            ("[[feeds]]\nid = \"other\"\n", "[[feeds]]\nid = \"other\"\nlabel = \"Rowing\"\n"),
+            ("[[channels]]\nid = \"other\"\n", "[[channels]]\nid = \"other\"\nlabel = \"Rowing\"\n"),
+            ("latency = \"400ms\"", "latency = \"450ms\""),
+            ("latency = \"400ms\"", "latency = \"450ms\""),
+            ("requests_per_second_max = 5000", "requests_per_second_max = 6000"),
+            ("label = \"Rowing\"\n", "history = \"8s\"\n"),
+        ] {
+            server.change(from, to).await;
+            tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        }
+    };
+    let ports = [server.ingest, server.edge, server.http];
+    let (outcome, ()) = tokio::join!(run(&scratch, ports, line), changed);
+    assert_eq!((outcome.code, &outcome.report["held"]), (Some(0), &Value::Bool(true)), "{}", outcome.said);
+    assert_eq!(server.see("/api/v1/config").await["revision"], first + 6, "{}", outcome.said);
+    for (kind, clients) in [("hls", 2), ("hls_plain", 1), ("dash", 2)] {
+        assert!(outcome.total(kind, "pictures") > clients * 15 * 15, "{kind}: {}", outcome.said);
+    }
+    assert!(outcome.total("srt_pulls", "packets") > 4 * 15 * 1_500, "{}", outcome.said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_loses_too_much_fails_the_run_and_is_named() {
     let scratch = Scratch::new("loadtest-lossy").await;
     let server = Server::start(&scratch, &Setup::feeds(&["load-1"], None)).await;

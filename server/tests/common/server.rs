@@ -113,6 +113,32 @@ impl Server {
         answer.unwrap_or_else(|| panic!("no answer to {path}"))
     }
 
+    /// The JSON at a path that is there.
+    pub(crate) async fn see(&self, path: &str) -> serde_json::Value {
+        let answer = self.admin(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// The configuration that runs.
+    pub(crate) async fn config(&self) -> String {
+        self.see("/api/v1/config").await["text"].as_str().expect("a text").to_owned()
+    }
+
+    /// Asks for another configuration.
+    pub(crate) async fn put(&self, text: &str) -> http::Answer {
+        self.ask("PUT", "/api/v1/config", Some(&serde_json::json!({ "text": text }))).await
+    }
+
+    /// Asks for the present configuration with `from` replaced by `to`, which must be taken.
+    pub(crate) async fn change(&self, from: &str, to: &str) -> serde_json::Value {
+        let text = self.config().await;
+        assert!(text.contains(from), "{from} is not in\n{text}");
+        let answer = self.put(&text.replacen(from, to, 1)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
     /// What the HTTP edge says at `path`.
     pub(crate) async fn get(&self, path: &str) -> http::Answer {
         http::get(self.http, path).await.unwrap_or_else(|| panic!("no answer to {path}"))
