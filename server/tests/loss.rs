@@ -77,8 +77,10 @@ async fn what_is_lost_on_the_way_comes_again_in_time() {
         let Outcome { into, out_of, libsrt, rate_bps } = outcome;
         let (Trial { name, round_trips, whole, .. }, rate) = (trial, rate_bps / 1e6);
         println!("| {name} | {round_trips} x RTT | {into} | {out_of} | {libsrt} | {rate:.1} Mb/s |");
-        // Where libsrt cannot, the server comes close to it as a receiver, which asks, and is better as a sender.
-        let (into_max, out_of_max) = if whole { (0, 0) } else { (2 * libsrt + 10, libsrt) };
+        // libsrt beside it tells what could be had: where it loses packets (because there is no time, or the machine was away)
+        // the server comes close to it as a receiver, which asks, and is no worse as a sender.
+        let (into_max, out_of_max) =
+            if whole && libsrt == 0 { (0, 0) } else { (2 * libsrt + 10, libsrt + 10) };
         if into > into_max || out_of > out_of_max {
             faults.push(format!("{name}, {round_trips} x RTT: {into} and {out_of} packets did not come"));
         }
