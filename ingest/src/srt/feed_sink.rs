@@ -155,7 +155,9 @@ impl FeedSink {
                 publisher.describe(program);
             }
             self.position += data.len() as u64;
-            let age = now.saturating_duration_since(time).as_micros() as i64;
+            // A payload may be handed over a little before its time.
+            let age = now.saturating_duration_since(time).as_micros() as i64
+                - time.saturating_duration_since(now).as_micros() as i64;
             let (utc, random_access) = (Utc(utc.0 - age), scanned.random_access);
             self.batch.push(Incoming { data, time, utc, random_access, discontinuity });
         }

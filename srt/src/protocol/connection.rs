@@ -187,7 +187,15 @@ impl Connection {
 
     /// Moves what is due to `into`, in order.
     pub fn deliver(&mut self, now: Instant, into: &mut Vec<Payload>) {
-        let given_up = self.receiver.deliver(now, into);
+        self.deliver_early(now, Duration::ZERO, into);
+    }
+
+    /// Moves what is due within `early` to `into`, in order: for an owner that comes now and then, and takes a payload when it
+    /// comes nearest to its time. An eighth of the latency is never given away so; what is missing is waited for until its
+    /// time.
+    pub fn deliver_early(&mut self, now: Instant, early: Duration, into: &mut Vec<Payload>) {
+        let early = early.min(self.negotiated.receive_latency / 8);
+        let given_up = self.receiver.deliver(now, early, into);
         self.counters.pkt_rcv_drop += u64::from(given_up);
         if matches!(self.state, State::Draining(_)) && self.receiver.is_empty() {
             self.end(CloseReason::Peer);

@@ -96,7 +96,7 @@ impl Entry {
         self.touched = false;
         let Opening { connection, role, .. } = &mut self.opening;
         connection.handle_timeout(now);
-        connection.deliver(now, payloads);
+        connection.deliver_early(now, self.interval / 2, payloads);
         self.interval = next_interval(self.interval, payloads.len());
         if !payloads.is_empty()
             && let Role::Receive(sink) = role
@@ -136,8 +136,9 @@ impl Entry {
     pub(super) fn next_turn(&mut self, now: Instant, wheel: &Wheel, payloads: usize, full: bool) -> Instant {
         let Role::Send(_) = self.opening.role else {
             let due = self.opening.connection.timeout(now).min(self.reported + REPORT);
-            // What is due at about the same time is looked after at the same time.
-            return wheel.next_multiple(due, self.interval);
+            // What is due at about the same time is looked after at the same time, at the turn nearest to it.
+            let nearest = due.checked_sub(self.interval / 2).unwrap_or(now).max(now);
+            return wheel.next_multiple(nearest, self.interval);
         };
         if full {
             return now + FULL;
