@@ -246,6 +246,7 @@ const EFFECTS: &[(&[&str], Effect)] = &[
             "packager.window",
             "packager.memory_max",
             "packager.low_latency_dash",
+            "packager.hls_gaps",
             "channels.part",
             "channels.segment",
             "channels.window",

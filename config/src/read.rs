@@ -170,6 +170,7 @@ fn packager(mut section: Section, packager: &mut Packager) {
     section.within("window", &mut packager.window, WINDOW);
     section.bytes("memory_max", &mut packager.memory_max, 16 << 20..=256 << 30);
     section.value("low_latency_dash", &mut packager.low_latency_dash);
+    section.value("hls_gaps", &mut packager.hls_gaps);
     packager.archive = section.file("archive");
     section.within("archive_window", &mut packager.archive_window, ARCHIVE_WINDOW);
     section.bytes("archive_bytes_max", &mut packager.archive_bytes_max, 16 << 20..=1 << 50);

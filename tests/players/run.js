@@ -6,7 +6,7 @@
 //   node run.js --minutes 30 glass   how far all players are behind the camera, for half an hour
 //
 // FLAMBEAU_FULL=1 plays for ten minutes instead of one. FLAMBEAU_PROFILE is `debug` or `release`. FLAMBEAU names
-// a binary. CHROMIUM names a browser.
+// a binary. CHROMIUM names a browser. FLAMBEAU_PACKAGER is further keys of [packager], as TOML.
 
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ import { glassToGlass, warmStarts } from './cases/glass.js';
 import { offAirPlays } from './cases/offair.js';
 import { playlistsParse } from './cases/playlists.js';
 import { venueReturns } from './cases/resume.js';
+import { startsOver } from './cases/startover.js';
 import { steady } from './cases/steady.js';
 import { gapsParse, tagsParse } from './cases/tags.js';
 import { toolsRead } from './cases/tools.js';
@@ -41,7 +42,7 @@ let server;
 let browser;
 try {
   await prepare();
-  server = await Flambeau.start(FEEDS);
+  server = await Flambeau.start(FEEDS, { packager: process.env.FLAMBEAU_PACKAGER ?? '' });
   browser = await Browser.open();
   const context = { report, server, browser, seconds: PLAY_SECONDS };
   await ordinary({ ...context, feed: 'main' });
@@ -62,6 +63,8 @@ if (server) {
     if (code !== 0) throw new Error(`ended with ${code ?? signal}\n${server.log()}`);
   });
 }
+// Where that case is not asked for.
+await server?.stop();
 process.exitCode = report.close(join(targetDirectory(), 'players', 'results.json')) ? 0 : 1;
 
 /** An ordinary feed, in every player and tool. */
@@ -74,6 +77,7 @@ async function ordinary(context) {
     await playlistsParse(context);
     await tagsParse(context);
     await toolsRead(context);
+    await startsOver(context);
     await encoderReturns({ ...context, venue });
   } finally {
     await venue.stop();
@@ -83,14 +87,15 @@ async function ordinary(context) {
 /** A clock before the camera, in the players at low latency. */
 async function lowLatency(context) {
   const { feed } = context;
-  const server = await Flambeau.start([feed], { packager: 'low_latency_dash = true' });
+  const server = await Flambeau.start([feed], { packager: `low_latency_dash = true\n${process.env.FLAMBEAU_PACKAGER?.replace(/low_latency_dash.*/, '') ?? ''}` });
   const venue = new ClockEncoder(server.publish(feed));
   const own = { ...context, server };
   try {
     await server.established(feed);
     await warmStarts(own);
     await glassToGlass(own);
-    if (await venueReturns({ ...own, venue })) await gapsParse(own);
+    await venueReturns({ ...own, venue });
+    if (process.env.FLAMBEAU_PACKAGER?.includes('hls_gaps = true')) await gapsParse(own);
   } finally {
     await venue.stop();
     await server.stop();

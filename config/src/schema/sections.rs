@@ -304,6 +304,9 @@ pub struct Packager {
     /// a second or two behind live. Otherwise it lists them, which every player keeps through a venue's absence
     /// and a change of picture.
     pub low_latency_dash: bool,
+    /// HLS Playlists tell of what a venue did not send by a gap (`EXT-X-GAP`) before what follows. hls.js 1.7 stands at
+    /// some of them; the discontinuity alone takes every player across.
+    pub hls_gaps: bool,
     /// Directory that keeps the Segments on disk, beyond what memory holds. Relative to this file. Without it nothing
     /// is kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -326,6 +329,7 @@ impl Default for Packager {
             window: Duration::from_secs(600),
             memory_max: 1 << 30,
             low_latency_dash: false,
+            hls_gaps: false,
             archive: None,
             archive_window: Duration::from_secs(4 * 3600),
             archive_bytes_max: 1 << 40,

@@ -110,7 +110,8 @@ impl Media<'_> {
             // No EXT-X-SERVER-CONTROL: HOLD-BACK is what it is without, and there are players that look for Parts with it.
             // 4.4.3.5: what has ended is never to change. What grows may lose its oldest Segments, so it is no EVENT.
             f.push_str(if self.ended { "#EXT-X-PLAYLIST-TYPE:VOD\n" } else { "" });
-            f.push_str("#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n");
+            // Shaka takes an offset of 0 for none, and begins near the end of what still grows.
+            f.push_str("#EXT-X-START:TIME-OFFSET=0.001,PRECISE=YES\n");
         } else {
             self.control(f)?;
         }

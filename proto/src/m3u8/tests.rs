@@ -219,7 +219,7 @@ fn an_excerpt_starts_with_its_first_segment_and_is_whole_once_it_has_ended() {
     let growing = Media { excerpt: true, part_target: None, ..live(vec![segment(1), gap, segment(3)]) };
     let text = growing.render();
     assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n"), "{text}");
-    assert!(text.contains("\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"), "{text}");
+    assert!(text.contains("\n#EXT-X-START:TIME-OFFSET=0.001,PRECISE=YES\n"), "{text}");
     assert!(!text.contains("PLAYLIST-TYPE") && !text.contains("SERVER-CONTROL"), "{text}");
     assert_eq!(text.matches("#EXT-X-GAP\n").count(), 1, "{text}");
     let text = Media { ended: true, ..growing }.render();

@@ -44,15 +44,17 @@ export class Browser {
 
   /**
    * Opens a player of `PLAYERS` on a channel's address and lets it play: with the settings for low latency that
-   * docs/interop.md recommends, or as it is.
+   * docs/interop.md recommends, or as it is. `query` goes with the address; `begin`, in seconds since 1970, is where
+   * a player is told to begin.
    */
-  async play(name, channel, settings = 'none') {
+  async play(name, channel, settings = 'none', { query = '', begin } = {}) {
     const { page: file, address } = PLAYERS[name];
     const context = await this.browser.newContext();
     const page = await context.newPage();
     const viewer = new Viewer(name, page);
-    const source = encodeURIComponent(`${channel}/${address}`);
-    await page.goto(`http://127.0.0.1:${this.port}/pages/${file}?source=${source}&settings=${settings}`);
+    const asked = new URLSearchParams({ source: `${channel}/${address}${query}`, settings });
+    if (begin) asked.set('begin', begin);
+    await page.goto(`http://127.0.0.1:${this.port}/pages/${file}?${asked}`);
     return viewer;
   }
 

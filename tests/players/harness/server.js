@@ -64,14 +64,14 @@ export class Flambeau {
    * Waits until a channel's Playlist holds what a player of whole Segments holds back: a viewer of the first
    * seconds plays at their end.
    */
-  established(feed) {
-    return until(`channel ${feed} plays`, async () => {
+  established(feed, seconds = ESTABLISHED_SECONDS) {
+    return until(`channel ${feed} has ${seconds} s`, async () => {
       const multivariant = await text(`${this.channel(feed)}/index.m3u8`);
       const media = multivariant.split('\n').find((line) => line && !line.startsWith('#'));
       const playlist = await text(`${this.channel(feed)}/${media}`);
-      const seconds = [...playlist.matchAll(/^#EXTINF:([\d.]+)/gm)].reduce((sum, [, length]) => sum + Number(length), 0);
-      return seconds >= ESTABLISHED_SECONDS;
-    }).catch((error) => {
+      const lengths = [...playlist.matchAll(/^#EXTINF:([\d.]+)/gm)];
+      return lengths.reduce((sum, [, length]) => sum + Number(length), 0) >= seconds;
+    }, (seconds + 10) * 1000).catch((error) => {
       throw new Error(`${error.message}\n${this.log()}`);
     });
   }

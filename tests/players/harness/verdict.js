@@ -4,10 +4,10 @@ const START_MS_MAX = 8_000;
 const LATENCY_MS_MAX = 12_000;
 const PACE_TOLERANCE = 0.05;
 const DROPPED_SHARE_MAX = 0.05;
-// Players tell of a stall, and of a Playlist that is not answered while nothing comes, in their own words too.
+// Players tell of a stall, of a gap and of a Playlist that is not answered while nothing comes, in their own words too.
 // Where one is expected, so are those.
 const STALL_NOTICE =
-  /^error (mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole)|networkError\/(level|audioTrack)LoadTimeOut)/;
+  /^error (mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole|fragGap)|networkError\/(level|audioTrack)LoadTimeOut)/;
 
 /** ISO 639-1 or 639-2, as ISO 639-1: players differ in which they tell. */
 export function shortLanguage(language) {
@@ -22,8 +22,8 @@ export function languagesOf(figures) {
 /**
  * What is wrong with a viewer that should have played without a break between two readings of its figures.
  */
-export function steadyFaults(before, after, { framesPerSecond }) {
-  const faults = [...common(after), ...after.errors];
+export function steadyFaults(before, after, { framesPerSecond, latencyMsMax = LATENCY_MS_MAX }) {
+  const faults = [...common(after, latencyMsMax), ...after.errors];
   const wall = (after.at - before.at) / 1000;
   const pace = (after.time - before.time) / wall;
   if (!(Math.abs(pace - 1) <= PACE_TOLERANCE)) faults.push(`played ${pace.toFixed(3)} s a second`);
@@ -63,11 +63,11 @@ export function standstillMs(before, after) {
   return after.freezes.slice(before.freezes.length).reduce((sum, { ms }) => sum + ms, 0);
 }
 
-function common(figures) {
+function common(figures, latencyMsMax = LATENCY_MS_MAX) {
   const faults = [];
   if (figures.startMs === null) return ['never started'];
   if (figures.startMs > START_MS_MAX) faults.push(`took ${figures.startMs} ms to start`);
-  if (!(figures.latencyMs < LATENCY_MS_MAX)) faults.push(`is ${figures.latencyMs} ms behind`);
+  if (!(figures.latencyMs < latencyMsMax)) faults.push(`is ${figures.latencyMs} ms behind`);
   if (languagesOf(figures) !== 'en+fr') faults.push(`lists the languages ${languagesOf(figures) || 'none'}`);
   return faults;
 }

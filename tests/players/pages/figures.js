@@ -67,3 +67,6 @@ export function measure(video, player) {
 
 /** What the page's address asks to play. */
 export const source = new URLSearchParams(location.search).get('source');
+
+/** Where the page's address asks the player to begin: seconds since 1970, or null. */
+export const begin = Number(new URLSearchParams(location.search).get('begin')) || null;

@@ -29,7 +29,7 @@ pub(in crate::archive) fn finished(number: u64, discontinuities: u64) -> Finishe
     let pieces = vec![Bytes::from(vec![number as u8; 1000]), Bytes::from(vec![7; 500])];
     Finished {
         rendition: "a257".into(),
-        place: Place { number, period: 1 + discontinuities, discontinuities },
+        place: Place { number, sequence: number, period: 1 + discontinuities, discontinuities },
         track: track(),
         init: "init-1a2b3c4d.mp4".into(),
         start: began.ticks(48_000) + (number as i64 - 100) * 96_000,
@@ -127,7 +127,7 @@ async fn a_playlist_grows_and_a_clip_ends() {
     let span = Span { start: at(105), end: None };
     let text = playlist(&past, span).await.expect("a Playlist");
     assert_eq!(segments(&text).first(), Some(&"105.m4s"));
-    for tag in ["#EXT-X-START:TIME-OFFSET=0", "#EXT-X-MAP:URI=\"init-1a2b3c4d.mp4\"", "#EXT-X-VERSION:8\n"] {
+    for tag in ["#EXT-X-START:TIME-OFFSET=0.001", "#EXT-X-MAP:URI=\"init-1a2b3c4d.mp4\"", "#EXT-X-VERSION:8\n"] {
         assert!(text.contains(tag), "{tag} in {text}");
     }
     assert!(!text.contains("ENDLIST") && !text.contains("PLAYLIST-TYPE"), "{text}");
