@@ -88,9 +88,7 @@ async fn exact(name: &str, case: Case) {
     };
     let request = Srt::request(edge, FEED, "rtx").encrypted(case.key).latency(LATENCY_MS);
     let mut pullers: Vec<_> = (0..case.pullers)
-        .map(|index| {
-            HashingPuller::start(&scratch, &format!("pull-{index}"), &request, stream.bytes.len())
-        })
+        .map(|index| HashingPuller::start(&scratch, &format!("pull-{index}"), &request, stream.bytes.len()))
         .collect();
     tokio::time::sleep(seconds(2)).await;
     for puller in &mut pullers {

@@ -123,7 +123,7 @@ async fn an_operators_change_of_a_latency_a_label_and_a_limit_is_noticed_by_no_o
 async fn a_path_that_loses_too_much_fails_the_run_and_is_named() {
     let scratch = Scratch::new("loadtest-lossy").await;
     let server = Server::start(&scratch, &Setup::feeds(&["load-1"], None)).await;
-    let loss = "30%".parse().expect("a share");
+    let loss = "50%".parse().expect("a share");
     let delayed =
         Settings::clean(server.edge).both_ways(|way| way.delay = std::time::Duration::from_millis(40));
     let path = Proxy::start(Settings {

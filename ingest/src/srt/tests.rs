@@ -249,3 +249,16 @@ async fn a_lower_limit_of_sessions_holds_for_those_to_come() {
     assert_eq!(code(port.publish(TS, None).await), Reason::Overload.code());
     assert_eq!(session.close_reason(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_venue_that_sends_more_than_it_may_is_ended_after_five_seconds() {
+    let mut config = Config::lab();
+    config.ingest.srt.bandwidth_max = Some(flambeau_config::BitRate(1_000_000));
+    let port = Port::open(&config);
+    let session = port.publish(TS, None).await.expect("admitted");
+    port.feed_is(|state| state == State::Live).await;
+    let venue = port.venues.list().remove(0);
+    assert_eq!(session.closed().await, CloseReason::Peer);
+    let fault = venue.signal.fault().expect("a reason");
+    assert!(fault.contains("bandwidth_max"), "{fault}");
+}

@@ -72,7 +72,7 @@ pub async fn connect(dial: Dial, role: Role, shutdown: CancellationToken) -> Res
         role,
         opened,
         response: None,
-        _slot: None,
+        _place: None,
         end: End::new(session.shared()),
     };
     // The queue is new and empty.

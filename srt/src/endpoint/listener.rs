@@ -1,31 +1,34 @@
 //! A port that many callers share.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::{Gate, Limits};
 use super::request::Request;
 use super::socket::Socket;
 use super::waker::{Commands, Waker};
 use super::worker::{Greeter, start};
 use crate::protocol::handshake::CookieSecret;
+use crate::protocol::reject::Reason;
 
 /// How a listener is set up.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerSettings {
-    /// Sessions and undecided requests together; more callers are turned away with `Overload` (1402).
-    pub sessions_max: usize,
+    /// How many may come in, and how often.
+    pub limits: Limits,
     /// Threads that share the port, each with its own socket.
     pub workers: usize,
 }
 
 impl Default for ListenerSettings {
     fn default() -> Self {
-        Self { sessions_max: 1_000, workers: 1 }
+        Self { limits: Limits::default(), workers: 1 }
     }
 }
 
@@ -50,8 +53,8 @@ impl Listener {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-        let shared =
-            Arc::new(Shared { sessions_max: AtomicUsize::new(settings.sessions_max), ..Shared::default() });
+        let shared = Arc::new(Shared::default());
+        shared.gate.limit(settings.limits);
         let secret = Arc::new(CookieSecret::random());
         let workers = settings.workers.max(1);
         if workers > 1 && address.port() != 0 {
@@ -93,9 +96,9 @@ impl Listener {
         }
     }
 
-    /// Changes [`ListenerSettings::sessions_max`] from now on. Sessions beyond a lower limit go on.
-    pub fn limit_sessions(&self, sessions_max: usize) {
-        self.shared.sessions_max.store(sessions_max, Ordering::Relaxed);
+    /// Changes [`ListenerSettings::limits`] from now on. Sessions beyond a lower limit go on.
+    pub fn limit(&self, limits: Limits) {
+        self.shared.gate.limit(limits);
     }
 
     /// The counters of this port, which outlive the listener.
@@ -112,9 +115,9 @@ macro_rules! totals {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[derive(Debug, Default)]
         pub(super) struct Shared {
-            pub(super) sessions_max: AtomicUsize,
-            callers: AtomicUsize,
+            pub(super) gate: Arc<Gate>,
             pub(super) sessions: AtomicUsize,
+            rejections: Mutex<BTreeMap<u32, u64>>,
             $(pub(super) $name: AtomicU64,)*
         }
 
@@ -122,6 +125,11 @@ macro_rules! totals {
             /// Sessions that are open.
             pub fn sessions(&self) -> usize {
                 self.0.sessions.load(Ordering::Relaxed)
+            }
+
+            /// Handshakes turned down, by us or by whoever decided: how many with each code ([`Reason::code`]).
+            pub fn rejections(&self) -> BTreeMap<u32, u64> {
+                self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
             }
 
             $($(#[$doc])* pub fn $name(&self) -> u64 {
@@ -140,10 +148,10 @@ totals! {
     datagrams_malformed,
     /// Handshakes answered with a cookie.
     inductions,
+    /// Handshakes that got no answer: too many came at a time.
+    inductions_ignored,
     /// Handshakes that proved their address.
     conclusions,
-    /// Handshakes turned down, by us or by whoever decided.
-    rejections,
     /// Send calls that the kernel had no room for.
     send_failures,
     /// Receive calls that failed.
@@ -157,25 +165,11 @@ impl Shared {
     pub(super) fn count(total: &AtomicU64) {
         total.fetch_add(1, Ordering::Relaxed);
     }
-}
 
-/// A caller's place within the port's limit, whichever worker it came to: from its request to the end of its session.
-#[derive(Debug)]
-pub(super) struct Slot(Arc<Shared>);
-
-impl Slot {
-    /// A place, while there is one.
-    pub(super) fn take(shared: &Arc<Shared>) -> Option<Arc<Self>> {
-        let most = shared.sessions_max.load(Ordering::Relaxed);
-        let more = |taken: usize| (taken < most).then_some(taken + 1);
-        shared.callers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Arc::new(Self(shared.clone())))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.callers.fetch_sub(1, Ordering::Relaxed);
+    /// Adds a handshake turned down. The codes are our own, so there are few.
+    pub(super) fn count_rejection(&self, reason: Reason) {
+        *self.rejections.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.code()).or_default() +=
+            1;
     }
 }
 

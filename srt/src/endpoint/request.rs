@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::listener::{Shared, Slot};
+use super::gate::Place;
+use super::listener::Shared;
 use super::session::{Role, Session};
 use super::socket::Route;
 use super::waker::Commands;
@@ -28,7 +29,7 @@ pub struct Request {
     proposal: Option<Proposal>,
     commands: Commands,
     shared: Arc<Shared>,
-    slot: Option<Arc<Slot>>,
+    place: Option<Arc<Place>>,
 }
 
 /// On what terms a caller is let in.
@@ -60,9 +61,9 @@ impl Request {
         arrived: Instant,
         commands: Commands,
         shared: Arc<Shared>,
-        slot: Arc<Slot>,
+        place: Arc<Place>,
     ) -> Self {
-        Self { route, arrived, proposal: Some(proposal), commands, shared, slot: Some(slot) }
+        Self { route, arrived, proposal: Some(proposal), commands, shared, place: Some(place) }
     }
 
     /// Where the caller is.
@@ -105,7 +106,7 @@ impl Request {
         let (proposal, crypto) = match unlocking.await {
             Ok((proposal, Ok(crypto))) => (proposal, crypto),
             Ok((proposal, Err(reason))) => {
-                Shared::count(&self.shared.rejections);
+                self.shared.count_rejection(reason);
                 self.dismiss(peer_socket, Some(listener::reject(&proposal, reason))).await;
                 return Err(AcceptError::Refused(reason));
             }
@@ -132,7 +133,7 @@ impl Request {
             role,
             opened,
             response: Some(response),
-            _slot: self.slot.take(),
+            _place: self.place.take(),
             end: End::new(session.shared()),
         };
         let sent = self.commands.send(Command::Open(Box::new(opening))).await;
@@ -142,13 +143,13 @@ impl Request {
     /// Turns the caller away.
     pub async fn reject(mut self, reason: Reason) {
         let proposal = self.take_proposal();
-        Shared::count(&self.shared.rejections);
+        self.shared.count_rejection(reason);
         self.dismiss(proposal.socket_id, Some(listener::reject(&proposal, reason))).await;
     }
 
     /// The datagram that turns the caller away, for a worker that sends it itself.
     pub(super) fn turn_away(mut self, reason: Reason) -> Vec<u8> {
-        Shared::count(&self.shared.rejections);
+        self.shared.count_rejection(reason);
         listener::reject(&self.take_proposal(), reason)
     }
 
@@ -169,7 +170,7 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         let Some(proposal) = self.proposal.take() else { return };
-        Shared::count(&self.shared.rejections);
+        self.shared.count_rejection(Reason::Close);
         let (route, peer_socket) = (self.route, proposal.socket_id);
         let response = Some(listener::reject(&proposal, Reason::Close));
         // A full queue loses the courtesy alone: the worker forgets the caller by itself.

@@ -63,8 +63,12 @@ fn dial(listener: &Listener, passphrase: Option<&str>) -> Dial {
 
 fn listen(shutdown: &CancellationToken) -> Listener {
     let address = "127.0.0.1:0".parse().expect("an address");
-    Listener::bind(address, ListenerSettings { sessions_max: 4, workers: 2 }, shutdown.clone())
-        .expect("a free port")
+    Listener::bind(
+        address,
+        ListenerSettings { limits: Limits { sessions_max: 4, ..Limits::default() }, workers: 2 },
+        shutdown.clone(),
+    )
+    .expect("a free port")
 }
 
 fn acceptance(passphrase: Option<&str>) -> Acceptance {
@@ -172,7 +176,7 @@ impl Drop for Panics {
 async fn a_panic_in_a_sink_ends_that_session_alone() {
     let shutdown = CancellationToken::new();
     let address = "127.0.0.1:0".parse().expect("an address");
-    let settings = ListenerSettings { sessions_max: 4, workers: 1 };
+    let settings = ListenerSettings { limits: Limits { sessions_max: 4, ..Limits::default() }, workers: 1 };
     let mut listener = Listener::bind(address, settings, shutdown.clone()).expect("a free port");
     let good =
         tokio::spawn(connect(dial(&listener, None), Role::Send(Box::new(Numbers(0))), shutdown.clone()));

@@ -6,6 +6,7 @@ mod thread;
 mod wheel;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Shared as ListenerShared;
+use super::session::Role;
 use super::socket::{Inbox, Route, Socket};
 use super::waker::Waker;
 use crate::protocol::burst::Burst;
@@ -45,7 +47,7 @@ pub(super) struct Worker {
     waker: Waker,
     commands: mpsc::Receiver<Command>,
     /// Each in a place of its own: a table that grows moves none of them, and keeps no room for what may come.
-    sessions: HashMap<u32, Box<Entry>>,
+    sessions: HashMap<u32, Box<Entry>, BuildHasherDefault<IdHasher>>,
     greeter: Option<Greeter>,
     listener: Arc<ListenerShared>,
     shutdown: CancellationToken,
@@ -59,6 +61,8 @@ pub(super) struct Worker {
     payloads: Vec<Payload>,
     /// Until then the socket is left alone: what arrives meanwhile is read together.
     quiet_until: Instant,
+    /// Until then it is not left alone for as long: packets are being lost, and asked for.
+    hasty_until: Instant,
     /// The kernel has no room for more, until the next slot.
     choked: bool,
     /// There has been a session.
@@ -79,7 +83,7 @@ impl Worker {
             socket: Socket::new(socket)?,
             waker,
             commands,
-            sessions: HashMap::new(),
+            sessions: HashMap::default(),
             greeter,
             listener,
             shutdown,
@@ -90,6 +94,7 @@ impl Worker {
             burst: Burst::default(),
             payloads: Vec::new(),
             quiet_until: now,
+            hasty_until: now,
             choked: false,
             served: false,
         })
@@ -98,7 +103,12 @@ impl Worker {
     /// Runs until shutdown; a caller's worker, which greets nobody, until its session has ended.
     fn run(mut self) {
         loop {
-            if let Err(error) = self.wait().and_then(|()| self.receive()) {
+            let waited = self.wait();
+            // First, so that what has already come for a session that is to be opened finds it.
+            while let Ok(command) = self.commands.try_recv() {
+                self.obey(command);
+            }
+            if let Err(error) = waited.and_then(|()| self.receive()) {
                 // An error may stay for a while (no memory): it must not take the processor.
                 self.quiet_until = Instant::now() + PAUSE;
                 ListenerShared::count(&self.listener.receive_failures);
@@ -106,9 +116,6 @@ impl Worker {
             }
             if self.shutdown.is_cancelled() {
                 return self.close_all();
-            }
-            while let Ok(command) = self.commands.try_recv() {
-                self.obey(command);
             }
             self.drive(Instant::now());
             if self.greeter.is_none() && self.served && self.sessions.is_empty() {
@@ -150,7 +157,7 @@ impl Worker {
             }
             let now = Instant::now();
             total += inbox.each(now, |came, route, datagram| self.handle(came, route, datagram));
-            self.quiet_until = now + QUIET;
+            self.quiet_until = now + if now < self.hasty_until { QUIET / 2 } else { QUIET };
             if inbox.is_drained() || total >= RECEIVE_DATAGRAMS_MAX {
                 break Ok(());
             }
@@ -224,8 +231,16 @@ impl Worker {
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
             let Some(entry) = self.sessions.get_mut(&id) else { continue };
-            if std::mem::take(&mut entry.touched) && entry.is_urgent() {
+            if !std::mem::take(&mut entry.touched) {
+                continue;
+            }
+            if entry.is_urgent() {
+                self.hasty_until = now + HASTE;
                 self.drive_one(now, id, 1);
+            } else if let Role::Receive(_) = entry.opening.role {
+                // What came is due at some time, and is to be acknowledged.
+                let at = entry.next_turn(now, &self.wheel, 0, false);
+                self.give_turn(id, at);
             }
         }
         self.touched = touched;
@@ -354,12 +369,36 @@ impl Worker {
     }
 }
 
+/// Ids are our own, drawn at random: spreading their bits is all it takes.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(self.0 as u32 ^ u32::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        // 2^64 divided by the golden ratio.
+        self.0 = u64::from(id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
 /// How often a worker with nothing to do wakes.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// A socket that had datagrams is left alone for so long: what comes meanwhile (a request for a lost packet, a handshake)
 /// waits, and is read together.
-const QUIET: Duration = Duration::from_millis(4);
+const QUIET: Duration = Duration::from_millis(8);
+
+/// How long a worker is hasty after a packet was lost.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// A turn that is late by this has missed a burst.
 const MISSED: Duration = Duration::from_millis(2);

@@ -3,6 +3,7 @@
 //! A turn costs one entry in a list, so a session with nothing to do costs nothing, and all whose turns fall within a
 //! slot share one wake-up.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// A slot's number, counted from the wheel's begin.
@@ -20,9 +21,17 @@ pub(super) struct Wheel {
 
 impl Wheel {
     /// How long a slot is: turns are so late at most.
-    pub(super) const SLOT: Duration = Duration::from_millis(1);
+    pub(super) const SLOT: Duration = Duration::from_micros(500);
 
-    pub(super) fn new(begin: Instant) -> Self {
+    /// A wheel whose slots begin with those of every other of this process: who delivers and who sends on can keep step.
+    pub(super) fn new(now: Instant) -> Self {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let mut wheel = Self::from(BEGIN.min(now));
+        wheel.next = wheel.current(now);
+        wheel
+    }
+
+    fn from(begin: Instant) -> Self {
         Self { begin, next: 0, slots: vec![Vec::new(); SLOTS].into(), taken: [0; SLOTS / 64] }
     }
 
@@ -88,7 +97,7 @@ impl Wheel {
 }
 
 /// A second: sessions look after themselves at least so often.
-const SLOTS: usize = 1_024;
+const SLOTS: usize = 2_048;
 
 #[cfg(test)]
 mod tests {
@@ -103,7 +112,7 @@ mod tests {
     #[test]
     fn turns_come_in_their_slot_and_never_before_their_time() {
         let begin = Instant::now();
-        let mut wheel = Wheel::new(begin);
+        let mut wheel = Wheel::from(begin);
         assert_eq!(wheel.next(), None);
         for (session, at) in [(1, 3), (2, 4), (3, 5), (4, 0), (5, 100_000)] {
             wheel.put(wheel.slot(begin + ms(at)), session);
@@ -113,16 +122,16 @@ mod tests {
         assert_eq!(due, [(0, 4)]);
         assert_eq!(wheel.next(), Some(begin + ms(3)));
         wheel.take(begin + ms(5), &mut due);
-        assert_eq!(due, [(0, 4), (3, 1), (4, 2), (5, 3)]);
+        assert_eq!(due, [(0, 4), (6, 1), (8, 2), (10, 3)]);
         // What lies beyond the wheel comes at its end.
-        assert_eq!(wheel.next(), Some(begin + ms(1_023)));
+        assert_eq!(wheel.next(), Some(begin + ms(1_023) + Wheel::SLOT));
     }
 
     proptest! {
         #[test]
         fn every_turn_comes_once_and_in_time(steps in prop::collection::vec((0u64..1_500, 0u64..900), 1..60)) {
             let begin = Instant::now();
-            let (mut wheel, mut now, mut due) = (Wheel::new(begin), begin, Vec::new());
+            let (mut wheel, mut now, mut due) = (Wheel::from(begin), begin, Vec::new());
             let mut waiting = Vec::new();
             for (session, (pass, ahead)) in steps.iter().enumerate() {
                 now += ms(*pass);

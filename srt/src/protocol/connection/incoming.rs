@@ -134,6 +134,7 @@ impl Connection {
     fn handle_nak(&mut self, now: Instant, losses: LossList<'_>) {
         self.counters.pkt_recv_nak += 1;
         let now_us = self.timestamp(now);
+        let path = self.path();
         for range in losses {
             // What is no longer in flight was acknowledged or given up: the receiver may have missed that we said so.
             if let Ok((first, last)) = range
@@ -141,8 +142,7 @@ impl Connection {
             {
                 self.pending.drop_request(gone);
             }
-            let queued =
-                range.ok().and_then(|range| self.sender.reported_lost(range, now, now_us, &self.rtt));
+            let queued = range.ok().and_then(|range| self.sender.reported_lost(range, now, now_us, &path));
             match queued {
                 Some(count) => self.counters.pkt_snd_loss += u64::from(count),
                 None => self.counters.pkt_rcv_invalid += 1,

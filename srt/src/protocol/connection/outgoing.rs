@@ -12,7 +12,7 @@ use crate::protocol::packet::control::{
     write_key_response, write_nak, write_shutdown,
 };
 use crate::protocol::packet::{Ack, Boundary, DATAGRAM_BYTES, DataHeader, FullAck, HEADER_BYTES, Key};
-use crate::protocol::sender::{Outlet, Sender, Source, Supply};
+use crate::protocol::sender::{Flight, Outlet, Sender, Source, Supply};
 use crate::protocol::seq::SeqNo;
 use crate::protocol::stats::Counters;
 
@@ -85,8 +85,9 @@ impl Connection {
         }
         self.transmit_answers(now, burst);
         if let Some(source) = source {
-            self.transmit_lost(now, source, burst);
+            self.transmit_lost(now, source, burst, Sender::take_lost);
             self.transmit_new(now, source, burst);
+            self.transmit_lost(now, source, burst, Sender::take_copy);
         }
         self.transmit_confirmation(now, burst);
         if burst.len() == before && now.saturating_duration_since(self.spoke) >= KEEP_ALIVE {
@@ -159,10 +160,16 @@ impl Connection {
         }
     }
 
-    fn transmit_lost(&mut self, now: Instant, source: &mut dyn Source, burst: &mut Burst) {
+    fn transmit_lost(
+        &mut self,
+        now: Instant,
+        source: &mut dyn Source,
+        burst: &mut Burst,
+        take: fn(&mut Sender, u32) -> Option<(SeqNo, Flight)>,
+    ) {
         let now_us = self.timestamp(now);
-        while !burst.is_full() && self.sender.lost() > 0 && self.sender.pacer.is_open(now) {
-            let Some((sequence, flight)) = self.sender.take_lost(now_us) else { break };
+        while !burst.is_full() && self.sender.pacer.is_open(now) {
+            let Some((sequence, flight)) = take(&mut self.sender, now_us) else { break };
             let (epoch, peer, crypto) = (self.epoch, self.negotiated.peer_socket, &self.crypto);
             let sent = burst.push(|room| {
                 let (head, body) = room.split_first_chunk_mut::<HEADER_BYTES>()?;
