@@ -127,7 +127,9 @@ async fn a_playlist_grows_and_a_clip_ends() {
     let span = Span { start: at(105), end: None };
     let text = playlist(&past, span).await.expect("a Playlist");
     assert_eq!(segments(&text).first(), Some(&"105.m4s"));
-    for tag in ["#EXT-X-START:TIME-OFFSET=0.001", "#EXT-X-MAP:URI=\"init-1a2b3c4d.mp4\"", "#EXT-X-VERSION:8\n"] {
+    for tag in
+        ["#EXT-X-START:TIME-OFFSET=0.001", "#EXT-X-MAP:URI=\"init-1a2b3c4d.mp4\"", "#EXT-X-VERSION:8\n"]
+    {
         assert!(text.contains(tag), "{tag} in {text}");
     }
     assert!(!text.contains("ENDLIST") && !text.contains("PLAYLIST-TYPE"), "{text}");
