@@ -32,6 +32,7 @@ const { values: options, positionals: wanted } = parseArgs({
   options: { minutes: { type: 'string' } },
 });
 const PLAY_SECONDS = options.minutes ? Number(options.minutes) * 60 : process.env.FLAMBEAU_FULL === '1' ? 600 : 60;
+const PACKAGER = process.env.FLAMBEAU_PACKAGER ?? '';
 if (!(PLAY_SECONDS > 0)) throw new Error(`--minutes ${options.minutes} is no length of time`);
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
@@ -42,7 +43,7 @@ let server;
 let browser;
 try {
   await prepare();
-  server = await Flambeau.start(FEEDS, { packager: process.env.FLAMBEAU_PACKAGER ?? '' });
+  server = await Flambeau.start(FEEDS, { packager: PACKAGER });
   browser = await Browser.open();
   const context = { report, server, browser, seconds: PLAY_SECONDS };
   await ordinary({ ...context, feed: 'main' });
@@ -87,7 +88,8 @@ async function ordinary(context) {
 /** A clock before the camera, in the players at low latency. */
 async function lowLatency(context) {
   const { feed } = context;
-  const server = await Flambeau.start([feed], { packager: `low_latency_dash = true\n${process.env.FLAMBEAU_PACKAGER?.replace(/low_latency_dash.*/, '') ?? ''}` });
+  const packager = PACKAGER.includes('low_latency_dash') ? PACKAGER : `low_latency_dash = true\n${PACKAGER}`;
+  const server = await Flambeau.start([feed], { packager });
   const venue = new ClockEncoder(server.publish(feed));
   const own = { ...context, server };
   try {
@@ -95,7 +97,7 @@ async function lowLatency(context) {
     await warmStarts(own);
     await glassToGlass(own);
     await venueReturns({ ...own, venue });
-    if (process.env.FLAMBEAU_PACKAGER?.includes('hls_gaps = true')) await gapsParse(own);
+    if (PACKAGER.includes('hls_gaps = true')) await gapsParse(own);
   } finally {
     await venue.stop();
     await server.stop();
