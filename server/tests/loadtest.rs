@@ -76,8 +76,9 @@ async fn what_venues_publish_reaches_every_kind_of_broadcaster_whole() {
     }
     let (pull, glass) = ("srt_pulls", "hls");
     let median = |kind: &str| outcome.group(kind)["latency_ms"]["p50"].as_f64().expect("a latency");
-    // Twice the SRT latency; and once, with the hold-back.
-    assert!(median(pull) >= 1000.0 && median(glass) > 600.0, "{}", outcome.said);
+    // Twice the SRT latency, less the few milliseconds that a turn may come early at each end; and once, with the
+    // hold-back.
+    assert!(median(pull) >= 990.0 && median(glass) > 600.0, "{}", outcome.said);
     assert!(outcome.report["server"]["cpu_seconds"].as_f64() > Some(0.0), "{}", outcome.said);
     assert!(outcome.said.contains("held   lost: 0 of 0"), "{}", outcome.said);
 }
