@@ -49,8 +49,8 @@ try {
   await ordinary({ ...context, feed: 'main' });
   // Long, and of a Manifest that has to be asked for: where it is named, and in the full run.
   if (wanted.length || process.env.FLAMBEAU_FULL === '1') await lowLatency({ ...context, feed: 'clock' });
-  await pictureChanges({ ...context, feed: 'changing' });
-  await offAirPlays({ ...context, feed: 'off-air' });
+  await report.group(() => pictureChanges({ ...context, feed: 'changing' }));
+  await report.group(() => offAirPlays({ ...context, feed: 'off-air' }));
 } catch (error) {
   await report.case('the run comes to its end', () => {
     throw error;
@@ -74,12 +74,12 @@ async function ordinary(context) {
   const venue = new Encoder(server.publish(feed));
   try {
     await server.established(feed);
-    await steady(context);
+    await report.group(() => steady(context));
     await playlistsParse(context);
     await tagsParse(context);
-    await toolsRead(context);
-    await startsOver(context);
-    await encoderReturns({ ...context, venue });
+    await report.group(() => toolsRead(context));
+    await report.group(() => startsOver(context));
+    await report.group(() => encoderReturns({ ...context, venue }));
   } finally {
     await venue.stop();
   }
