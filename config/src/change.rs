@@ -182,8 +182,13 @@ const EFFECTS: &[(&[&str], Effect)] = &[
     (
         &[
             "ingest.srt.sessions_max",
+            "ingest.srt.sessions_per_address_max",
+            "ingest.srt.handshakes_per_second_max",
             "ingest.srt.reconnect_grace",
             "edge.srt.sessions_max",
+            "edge.srt.sessions_per_address_max",
+            "edge.srt.handshakes_per_second_max",
+            "edge.srt.bandwidth_total_max",
             "edge.http.connections_max",
             "edge.http.connections_per_address_max",
             "edge.http.requests_per_second_max",
@@ -211,6 +216,7 @@ const EFFECTS: &[(&[&str], Effect)] = &[
             "ingest.srt.latency",
             "ingest.srt.key_length",
             "ingest.srt.idle_timeout",
+            "ingest.srt.bandwidth_max",
             "edge.srt.latency",
             "edge.srt.wait_for_feed",
             "edge.srt.bandwidth_max",
@@ -222,6 +228,10 @@ const EFFECTS: &[(&[&str], Effect)] = &[
     (
         &[
             "ingest.srt.passphrase",
+            "ingest.srt.sources",
+            "ingest.srt.banned",
+            "edge.srt.sources",
+            "edge.srt.banned",
             "feeds.passphrase",
             "feeds.users",
             "feeds.sources",
@@ -236,6 +246,7 @@ const EFFECTS: &[(&[&str], Effect)] = &[
             "packager.window",
             "packager.memory_max",
             "packager.low_latency_dash",
+            "packager.hls_gaps",
             "channels.part",
             "channels.segment",
             "channels.window",

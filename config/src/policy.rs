@@ -28,6 +28,15 @@ struct Rights {
     channels: HashMap<ChannelId, ChannelConfig>,
     broadcasters: HashMap<BroadcasterId, Broadcaster>,
     entitlements: Vec<Entitlement>,
+    ingest: Networks,
+    edge: Networks,
+}
+
+/// Who may call a port, by address.
+#[derive(Debug)]
+struct Networks {
+    sources: Vec<IpNet>,
+    banned: Vec<IpNet>,
 }
 
 /// What a venue must bring to publish a Feed, and how far back the Feed reaches.
@@ -55,8 +64,7 @@ impl FeedPolicy {
 
     /// Whether it may be published from this address. An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn allows_source(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.sources.is_empty() || self.sources.iter().any(|network| network.contains(&address))
+        within(&self.sources, address.to_canonical())
     }
 }
 
@@ -99,6 +107,16 @@ impl Policy {
     /// The rights of this moment: the lock is held for a count's increment.
     fn rights(&self) -> Arc<Rights> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether this address may call the port of `[ingest.srt]`. An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn may_call_ingest(&self, address: IpAddr) -> bool {
+        self.rights().ingest.allow(address)
+    }
+
+    /// Whether this address may call the port of `[edge.srt]`.
+    pub fn may_call_edge(&self, address: IpAddr) -> bool {
+        self.rights().edge.allow(address)
     }
 
     /// What publishing the Feed asks for; None: there is no such Feed, reject it. In lab mode there is each.
@@ -197,6 +215,14 @@ impl Rights {
             channels: config.channels.iter().map(|c| (c.id.clone(), c.clone())).collect(),
             broadcasters: config.broadcasters.iter().map(|b| (b.id.clone(), b.clone())).collect(),
             entitlements: config.entitlements.clone(),
+            ingest: Networks {
+                sources: config.ingest.srt.sources.clone(),
+                banned: config.ingest.srt.banned.clone(),
+            },
+            edge: Networks {
+                sources: config.edge.srt.sources.clone(),
+                banned: config.edge.srt.banned.clone(),
+            },
         }
     }
 
@@ -242,6 +268,18 @@ impl Rights {
     fn held_by<'a>(&'a self, broadcaster: &'a BroadcasterId) -> impl Iterator<Item = &'a Entitlement> {
         self.entitlements.iter().filter(|held| held.broadcaster.covers(broadcaster))
     }
+}
+
+impl Networks {
+    fn allow(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        within(&self.sources, address) && !self.banned.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Whether the address lies in one of the networks; where there are none, each does.
+fn within(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.is_empty() || networks.iter().any(|network| network.contains(&address))
 }
 
 #[cfg(test)]

@@ -122,7 +122,12 @@ fn ingest_srt(mut section: Section, srt: &mut IngestSrt) {
     section.within("latency", &mut srt.latency, LATENCY);
     section.secret("passphrase", &mut srt.passphrase, PASSPHRASE_BYTES);
     section.value("key_length", &mut srt.key_length);
+    section.option_within("bandwidth_max", &mut srt.bandwidth_max, BANDWIDTH);
     section.within("sessions_max", &mut srt.sessions_max, 1..=1_000_000);
+    section.within("sessions_per_address_max", &mut srt.sessions_per_address_max, 1..=1_000_000);
+    section.within("handshakes_per_second_max", &mut srt.handshakes_per_second_max, 1..=1_000_000);
+    section.list("sources", &mut srt.sources, |network| network);
+    section.list("banned", &mut srt.banned, |network| network);
     section.within("idle_timeout", &mut srt.idle_timeout, SECOND..=FIVE_MINUTES);
     section.within("reconnect_grace", &mut srt.reconnect_grace, Duration::ZERO..=HOUR);
     section.finish();
@@ -132,12 +137,13 @@ fn edge_srt(mut section: Section, srt: &mut EdgeSrt) {
     section.value("listen", &mut srt.listen);
     section.within("latency", &mut srt.latency, LATENCY);
     section.within("wait_for_feed", &mut srt.wait_for_feed, Duration::ZERO..=HOUR);
-    section.option_within(
-        "bandwidth_max",
-        &mut srt.bandwidth_max,
-        BitRate(100_000)..=BitRate(100_000_000_000),
-    );
+    section.option_within("bandwidth_max", &mut srt.bandwidth_max, BANDWIDTH);
+    section.option_within("bandwidth_total_max", &mut srt.bandwidth_total_max, BANDWIDTH_TOTAL);
     section.within("sessions_max", &mut srt.sessions_max, 1..=1_000_000);
+    section.within("sessions_per_address_max", &mut srt.sessions_per_address_max, 1..=1_000_000);
+    section.within("handshakes_per_second_max", &mut srt.handshakes_per_second_max, 1..=1_000_000);
+    section.list("sources", &mut srt.sources, |network| network);
+    section.list("banned", &mut srt.banned, |network| network);
     section.within("idle_timeout", &mut srt.idle_timeout, SECOND..=FIVE_MINUTES);
     section.finish();
 }
@@ -164,6 +170,7 @@ fn packager(mut section: Section, packager: &mut Packager) {
     section.within("window", &mut packager.window, WINDOW);
     section.bytes("memory_max", &mut packager.memory_max, 16 << 20..=256 << 30);
     section.value("low_latency_dash", &mut packager.low_latency_dash);
+    section.value("hls_gaps", &mut packager.hls_gaps);
     packager.archive = section.file("archive");
     section.within("archive_window", &mut packager.archive_window, ARCHIVE_WINDOW);
     section.bytes("archive_bytes_max", &mut packager.archive_bytes_max, 16 << 20..=1 << 50);
@@ -275,6 +282,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 // An SRT handshake carries the latency in 16 bits of milliseconds (draft-sharabayko-srt 3.2.1.1.3).
 const LATENCY: std::ops::RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(30);
+const BANDWIDTH: std::ops::RangeInclusive<BitRate> = BitRate(100_000)..=BitRate(100_000_000_000);
+const BANDWIDTH_TOTAL: std::ops::RangeInclusive<BitRate> = BitRate(1_000_000)..=BitRate(1_000_000_000_000);
 const PART: std::ops::RangeInclusive<Duration> = Duration::from_millis(40)..=Duration::from_secs(5);
 const SEGMENT: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(30);
 const WINDOW: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(12 * 3600);

@@ -4,13 +4,15 @@ mod admit;
 mod feed_source;
 mod pulls;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use flambeau_config::{Live, Policy};
+use flambeau_config::{EdgeSrt, Live, Policy};
+use flambeau_media::FeedId;
 use flambeau_media::directory::Directory;
-use flambeau_srt::endpoint::{Listener, ListenerSettings, ListenerStats};
+use flambeau_srt::endpoint::{Limits, Listener, ListenerSettings, ListenerStats};
 use tokio_util::sync::CancellationToken;
 
 pub use feed_source::{Progress, Stage};
@@ -38,7 +40,7 @@ impl Server {
     pub fn bind(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken) -> io::Result<Self> {
         let config = &live.current().edge.srt;
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let settings = ListenerSettings { sessions_max: config.sessions_max, workers };
+        let settings = ListenerSettings { limits: limits(config), workers };
         let listener = Listener::bind(config.listen, settings, shutdown)?;
         let room = Room { live: live.clone(), policy: live.policy(), directory, pulls: Pulls::default() };
         Ok(Self { listener, room: Arc::new(room) })
@@ -72,7 +74,7 @@ impl Server {
                     None => return,
                 },
                 Ok(()) = changes.changed() => {
-                    self.listener.limit_sessions(changes.borrow_and_update().edge.srt.sessions_max);
+                    self.listener.limit(limits(&changes.borrow_and_update().edge.srt));
                     self.room.review();
                 }
             }
@@ -81,6 +83,17 @@ impl Server {
 }
 
 impl Room {
+    /// What all pulls take by the rates of their Feeds, one more of `feed` among them, in bits a second. A Feed that is not
+    /// there yet counts as nothing.
+    fn demand(&self, feed: &FeedId) -> u64 {
+        let mut pulls: HashMap<FeedId, u64> = HashMap::from([(feed.clone(), 1)]);
+        for pull in self.pulls.list() {
+            *pulls.entry(pull.feed).or_default() += 1;
+        }
+        let rate = |id| self.directory.feed(id).and_then(|feed| feed.bit_rate()).unwrap_or(0);
+        pulls.iter().map(|(id, count)| count * rate(id)).sum()
+    }
+
     /// Ends the sessions that the configuration of this moment does not allow.
     fn review(&self) {
         for pull in self.pulls.list() {
@@ -92,5 +105,13 @@ impl Room {
         if let Some(objection) = pull.objection(&self.policy) {
             tokio::spawn(async move { pull.end(objection).await });
         }
+    }
+}
+
+fn limits(config: &EdgeSrt) -> Limits {
+    Limits {
+        sessions_max: config.sessions_max,
+        sessions_per_address_max: config.sessions_per_address_max,
+        handshakes_per_second_max: config.handshakes_per_second_max,
     }
 }

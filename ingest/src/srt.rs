@@ -11,9 +11,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use flambeau_config::{Live, Policy};
+use flambeau_config::{IngestSrt, Live, Policy};
 use flambeau_media::directory::Directory;
-use flambeau_srt::endpoint::{Listener, ListenerSettings, ListenerStats};
+use flambeau_srt::endpoint::{Limits, Listener, ListenerSettings, ListenerStats};
 use tokio_util::sync::CancellationToken;
 
 pub use feed_sink::Signal;
@@ -40,7 +40,7 @@ impl Server {
     /// The address is in use, or not ours to bind.
     pub fn bind(live: &Live, directory: Arc<Directory>, shutdown: CancellationToken) -> io::Result<Self> {
         let config = &live.current().ingest.srt;
-        let settings = ListenerSettings { sessions_max: config.sessions_max, workers: worker_count() };
+        let settings = ListenerSettings { limits: limits(config), workers: worker_count() };
         let listener = Listener::bind(config.listen, settings, shutdown)?;
         let room = Room { live: live.clone(), policy: live.policy(), directory, venues: Venues::default() };
         Ok(Self { listener, room: Arc::new(room) })
@@ -74,7 +74,7 @@ impl Server {
                     None => return,
                 },
                 Ok(()) = changes.changed() => {
-                    self.listener.limit_sessions(changes.borrow_and_update().ingest.srt.sessions_max);
+                    self.listener.limit(limits(&changes.borrow_and_update().ingest.srt));
                     self.room.review();
                 }
             }
@@ -99,4 +99,12 @@ impl Room {
 
 fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn limits(config: &IngestSrt) -> Limits {
+    Limits {
+        sessions_max: config.sessions_max,
+        sessions_per_address_max: config.sessions_per_address_max,
+        handshakes_per_second_max: config.handshakes_per_second_max,
+    }
 }

@@ -137,6 +137,7 @@ impl Impair {
             corrupt: self.corrupt,
             rate: self.rate_limit,
             queue_bytes_max: self.queue_bytes,
+            outage: None,
         };
         Settings {
             listen: self.listen,

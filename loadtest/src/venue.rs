@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use flambeau_media::Utc;
 use flambeau_srt::endpoint::{Dial, Role, Session, connect};
-use flambeau_srt::protocol::sender::{Next, Source};
+use flambeau_srt::protocol::sender::{Outlet, Source, Supply};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::feed_number;
@@ -84,29 +84,39 @@ impl Broadcast {
     fn new(playout: Playout, latency: Duration) -> Self {
         Self { playout, started: None, held: VecDeque::new(), first: 0, keep: latency + KEEP }
     }
-}
 
-impl Source for Broadcast {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        let (began, utc) = *self.started.get_or_insert_with(|| (now, Utc::now()));
-        let after = self.playout.due();
-        let due = began + after;
-        let Some(room) = into.get_mut(..CHUNK_BYTES).filter(|_| due <= now) else { return Next::Empty };
-        // What is too old to be asked for again makes room without a new allocation.
+    /// Room for a chunk: of one that is too old to be asked for again, or new.
+    fn chunk(&mut self, now: Instant) -> Box<[u8; CHUNK_BYTES]> {
         let keep = self.keep;
-        let mut chunk = match self.held.pop_front_if(|(sent, _)| now.saturating_duration_since(*sent) > keep)
-        {
+        match self.held.pop_front_if(|(sent, _)| now.saturating_duration_since(*sent) > keep) {
             Some((_, chunk)) => {
                 self.first += 1;
                 chunk
             }
             None => Box::new([0; CHUNK_BYTES]),
-        };
-        self.playout.write(utc.plus(after).0, &mut chunk[..]);
-        room.copy_from_slice(&chunk[..]);
-        let position = self.first + self.held.len() as u64;
-        self.held.push_back((now, chunk));
-        Next::Payload { position, len: CHUNK_BYTES, origin: due }
+        }
+    }
+}
+
+impl Source for Broadcast {
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        let (began, utc) = *self.started.get_or_insert_with(|| (now, Utc::now()));
+        loop {
+            let after = self.playout.due();
+            let due = began + after;
+            if due > now {
+                return Supply::Open;
+            }
+            let Some(room) = out.room().and_then(|room| room.get_mut(..CHUNK_BYTES)) else {
+                return Supply::Open;
+            };
+            let mut chunk = self.chunk(now);
+            self.playout.write(utc.plus(after).0, &mut chunk[..]);
+            room.copy_from_slice(&chunk[..]);
+            let position = self.first + self.held.len() as u64;
+            self.held.push_back((now, chunk));
+            out.put(position, CHUNK_BYTES, due);
+        }
     }
 
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool {

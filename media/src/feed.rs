@@ -24,7 +24,7 @@ use crate::id::FeedId;
 use crate::program::Program;
 use crate::time::Utc;
 use ring::Ring;
-pub use ring::{Chunk, RingStats};
+pub use ring::{Chunk, Reader, RingStats};
 pub use subscriber::{Lagged, Subscriber};
 
 /// The bytes of one MPEG-TS packet (ISO/IEC 13818-1, 2.4.3.2).
@@ -109,6 +109,21 @@ impl Feed {
         self.read().stats()
     }
 
+    /// The rate in bits a second over the history it holds. None: it is not live, or not long enough.
+    pub fn bit_rate(&self) -> Option<u64> {
+        if *self.state.borrow() != State::Live {
+            return None;
+        }
+        let ring = self.read();
+        let (tail, head) = (ring.tail(), ring.head());
+        let (first, first_bytes) = ring.arrival(tail)?;
+        let (last, _) = ring.arrival(head.checked_sub(1)?)?;
+        let seconds = last.checked_duration_since(first)?.as_secs_f64();
+        // What arrived in between: the first batch came before the time that is measured.
+        let bytes = head - tail - first_bytes as u64;
+        (seconds >= 0.1).then(|| (bytes as f64 * 8.0 / seconds) as u64)
+    }
+
     /// Becomes the Feed's writer, in place of any before: that one's writes are refused from now on.
     ///
     /// Who may take over is the caller's decision; see `directory`.
@@ -174,6 +189,11 @@ impl Burst<'_> {
     /// As [`Feed::copy`].
     pub fn copy(&self, position: u64, into: &mut [u8]) -> Result<usize, Lagged> {
         self.0.copy(position, into)
+    }
+
+    /// Reads on from `position`, which is looked up once.
+    pub fn reader(&self, position: u64) -> Result<Reader<'_>, Lagged> {
+        self.0.reader(position)
     }
 
     /// When the byte at `position` was released to the Feed, and how many bytes on from it arrived with it.

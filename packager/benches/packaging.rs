@@ -40,6 +40,7 @@ fn packaging(criterion: &mut Criterion) {
         window: std::time::Duration::from_secs(600),
         memory_max: 1 << 30,
         low_latency_dash: true,
+        hls_gaps: true,
     };
     let mut group = criterion.benchmark_group("packaging");
     group.sample_size(10).throughput(Throughput::Bytes(bytes as u64));

@@ -45,6 +45,8 @@ pub struct Timing {
     pub memory_max: usize,
     /// The Manifest names Segments by number where it can.
     pub low_latency_dash: bool,
+    /// Playlists tell of what the source did not send by a gap.
+    pub hls_gaps: bool,
 }
 
 /// Totals by Channel, shared with the tasks that count.

@@ -38,10 +38,9 @@ const CLOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The source is given up for a Segment's length when it has been silent for this long on top.
 const AWAY_AFTER: Duration = Duration::from_millis(800);
-/// Gaps (RFC 8216bis 4.4.4.7) are listed while the source is away. Not yet: at the end of a Playlist Shaka 5.2 throws on
-/// one, and hls.js 1.7 waits for ever for pictures of the discontinuity that it belongs to. They have to belong to the
-/// discontinuity before, and to be listed together with what follows them.
-const GAPS_WHILE_AWAY: bool = false;
+/// For so long after a source is back dash.js 5.2 is kept from having the Period before it complete. It has read by then
+/// that another follows, and has gone there at once; once it has some of that, it waits for as long as the source was away.
+const BACK_FOR_SURE: Duration = Duration::from_millis(1000);
 /// A splice further from now than this is of no use to a player.
 const SPLICE_DISTANCE_MAX: Duration = Duration::from_secs(3600);
 /// `stream_type` of splice information (ANSI/SCTE 35, 8.1).
@@ -59,8 +58,10 @@ pub(crate) struct Packaging {
     has_pcr: bool,
     /// The programme has SCTE-35.
     has_cues: bool,
-    /// The source has been away for so long that Segments of nothing are listed.
+    /// The source has been away for so long that what follows does not go on from what is there.
     away: bool,
+    /// When it was back.
+    back: Option<Utc>,
     /// The clock may have jumped since the last PCR.
     suspect: bool,
     /// The first chunk's time, and the newest's.
@@ -72,6 +73,7 @@ pub(crate) struct Packaging {
     phase: Phase,
     shelf: Shelf,
     next_number: Option<u64>,
+    next_sequence: Option<u64>,
     number_min: u64,
     period: u64,
     discontinuities: u64,
@@ -139,6 +141,7 @@ impl Packaging {
             has_pcr: false,
             has_cues: false,
             away: false,
+            back: None,
             suspect: false,
             started: None,
             now: Utc::default(),
@@ -146,6 +149,8 @@ impl Packaging {
             lanes: BTreeMap::new(),
             phase: Phase::Gathering(Gathering::default()),
             next_number: resume.next_number,
+            // A packager that starts anew counts from its first number: that is ahead of any sequence there was.
+            next_sequence: None,
             number_min: resume.number_min,
             period: resume.period,
             discontinuities: resume.discontinuities,
@@ -167,6 +172,10 @@ impl Packaging {
         }
         self.events = events;
         self.pump();
+        if self.back.is_some_and(|back| self.now.since(back) >= BACK_FOR_SURE) {
+            self.back = None;
+            self.shelf.release_tails();
+        }
         self.shelf.take_change()
     }
 
@@ -179,35 +188,35 @@ impl Packaging {
         self.shelf.take_change()
     }
 
-    /// The Feed has been silent for so long. Each Segment's length that passes is listed as a gap.
+    /// The Feed has been silent for so long. After more than a Segment's length it is given up: whatever follows does
+    /// not go on from what is there.
     pub(crate) fn silence(&mut self, length: Duration) -> Option<Change> {
-        let now = self.now.plus(length);
-        while GAPS_WHILE_AWAY
-            && let Some(end) = self.shelf.newest_end()
-            && now.since(end) >= self.timing.segment + AWAY_AFTER
-            && self.pass(end)
-        {}
-        self.shelf.take_change()
-    }
-
-    /// Lists a gap from `start` on. False: there is nothing that it could follow.
-    fn pass(&mut self, start: Utc) -> bool {
-        if !std::mem::replace(&mut self.away, true) {
+        let end = self.shelf.newest_end()?;
+        let given_up = self.now.plus(length).since(end) >= self.timing.segment + AWAY_AFTER;
+        if given_up && !std::mem::replace(&mut self.away, true) {
             self.restart(Gathering::default(), true);
             // Whoever comes back is timed anew: what it sends late is not of the time that has passed.
             self.clock = ClockMap::default();
             (self.has_pcr, self.started) = (false, None);
             self.discontinuity();
-            self.discontinuities += 1;
         }
-        let Some(number) = self.next_number else { return false };
-        let place = Place { number, period: self.period, discontinuities: self.discontinuities };
-        if !self.shelf.gap(place, start) {
-            return false;
+        if self.away {
+            self.shelf.wait(self.now.plus(length));
         }
-        self.next_number = Some(number + 1);
-        self.floor = self.floor.max(start.plus(self.timing.segment).ticks(CLOCK_90K));
-        true
+        self.shelf.take_change()
+    }
+
+    /// The source is back at `start`: what it did not send ends what was before with a gap. One, of up to a Segment's
+    /// length, however long the source was away: hls.js 1.7 spends a second on each.
+    pub(super) fn leave_gap(&mut self, start: i64) {
+        let length = (start - self.floor).min(ticks_of(self.timing.segment));
+        let (Some(number), Some(sequence)) = (self.next_number, self.next_sequence) else { return };
+        if !(self.timing.hls_gaps && self.away && length > 0) {
+            return;
+        }
+        let place = Place { number, sequence, period: self.period, discontinuities: self.discontinuities };
+        self.shelf.gap(place, self.floor, length);
+        self.next_sequence = Some(sequence + 1);
     }
 
     /// Bytes are missing before the next chunk.
@@ -243,7 +252,7 @@ impl Packaging {
     /// Where a successor must go on.
     pub(crate) fn resume_point(&self) -> Resume {
         Resume {
-            next_number: self.next_number,
+            next_number: self.next_number.map(|next| next.max(self.shelf.next_free())),
             number_min: self.number_min,
             period: self.period,
             discontinuities: self.discontinuities,

@@ -24,6 +24,8 @@ pub(crate) struct Terms {
     pub(crate) segment: Duration,
     /// Length of a Part as configured.
     pub(crate) part: Duration,
+    /// What the source did not send is told by a gap.
+    pub(crate) gaps: bool,
     /// Nothing will follow.
     pub(crate) ended: bool,
     /// The source is silent: nobody knows when something follows.
@@ -45,12 +47,13 @@ pub(crate) fn media<'a>(
         target_duration: terms.target_duration,
         part_target: Some(rendition.part_target),
         skip_until: Some(skip_until),
-        sequence: first.map_or(0, |segment| segment.place.number),
+        sequence: first.map_or(0, |segment| segment.place.sequence),
         discontinuity_sequence: first
             .map_or(0, |first| first.place.discontinuities - u64::from(first.discontinuity)),
         date_ranges: cues.date_ranges(),
         hint: next.clone(),
-        discontinuity_follows: rendition.discontinuity_follows(),
+        // Of a silent source gaps may come before.
+        discontinuity_follows: rendition.discontinuity_follows() && !(terms.gaps && terms.paused),
         reports: others.filter(|other| other.name != rendition.name).filter_map(report).collect(),
         ended: terms.ended,
         ..m3u8::Media::default()
@@ -80,7 +83,7 @@ fn report(other: &Rendition) -> Option<m3u8::Report> {
     let newest = other.newest().filter(|_| other.listed().len() > 0)?;
     Some(m3u8::Report {
         uri: format!("../{}", other.playlist_path()),
-        last_sequence: newest.place.number,
+        last_sequence: newest.place.sequence,
         last_part: newest.parts.len().checked_sub(1).map(|last| last as u64),
     })
 }

@@ -9,11 +9,19 @@ use flambeau_proto::m3u8::{self, IFrame, Lines};
 
 use crate::chunker::Part;
 
+/// Numbers that are left out at a discontinuity: as many Segments as a client may take for granted until it has read
+/// that there are none. It takes up to two Segments' length until a silent source is given up, one until the Manifest is
+/// read again, and Shaka is two ahead of that.
+pub(crate) const TAILS: u64 = 6;
+
 /// Where a Segment belongs: the same for all Renditions of a Channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Media Sequence Number.
+    /// Names it. Goes on by one, or at a discontinuity by more than [`TAILS`], so that what a client asks for that goes
+    /// on counting is not what came instead.
     pub(crate) number: u64,
+    /// Media Sequence Number: goes on by one.
+    pub(crate) sequence: u64,
     /// Counts the stretches of one set of Tracks and one clock.
     pub(crate) period: u64,
     /// Discontinuities up to here.
@@ -36,8 +44,6 @@ pub(crate) struct Segment {
     pub(crate) parts: Vec<Part>,
     /// There is nothing in it: the source was away.
     pub(crate) gap: bool,
-    /// It does not go on from the Segment before: another init segment, or a discontinuity.
-    pub(crate) unforeseen: bool,
     /// It is another stretch of time than the Segment before.
     pub(crate) discontinuity: bool,
     /// Its lines tell the init segment.
@@ -62,7 +68,6 @@ impl Segment {
     ) -> Self {
         let discontinuity = before.is_some_and(|b| b.place.discontinuities != place.discontinuities);
         let other_init = before.is_none_or(|b| b.init != *init);
-        let jumps = before.is_some_and(|b| b.place.number + 1 != place.number);
         Self {
             place,
             track: track.clone(),
@@ -72,7 +77,6 @@ impl Segment {
             bytes: 0,
             parts: Vec::new(),
             gap: false,
-            unforeseen: before.is_some() && (other_init || discontinuity || jumps),
             discontinuity,
             tells_init: other_init || discontinuity,
             lines: Lines::default(),
@@ -172,16 +176,8 @@ impl Segment {
     }
 
     /// The file name of its Part `index`, there already or yet to come.
-    ///
-    /// A hint names a Part that goes on from what is there, and a player that loads it (Shaka) reads it by the init
-    /// segment before. Where something else comes instead its Parts are named otherwise: the hint is not found,
-    /// and the player reads the Playlist again.
     pub(crate) fn part_file(&self, index: usize) -> String {
-        if self.unforeseen {
-            format!("{}x.{index}.m4s", self.place.number)
-        } else {
-            part_file(self.place.number, index)
-        }
+        part_file(self.place.number, index)
     }
 
     pub(crate) fn end_utc(&self) -> Utc {
@@ -198,7 +194,7 @@ pub(crate) fn segment_file(number: u64) -> String {
     format!("{number}.m4s")
 }
 
-/// The file name of a Part that goes on from what is there.
+/// The file name of a Part.
 pub(crate) fn part_file(number: u64, index: usize) -> String {
     format!("{number}.{index}.m4s")
 }

@@ -16,7 +16,7 @@ use crate::chunker::{Chunker, Part};
 use crate::clock::ticks_of;
 use crate::cues::Cues;
 use crate::render::{self, Shelves, Terms};
-use crate::segment::{Place, Segment};
+use crate::segment::{Place, Segment, TAILS};
 use crate::stats::Stats;
 use crate::stretches::Stretches;
 use crate::window::Rendition;
@@ -64,6 +64,7 @@ impl Shelf {
             window: timing.window,
             segment: timing.segment,
             part: timing.part,
+            gaps: timing.hls_gaps,
             ended: false,
             paused: false,
         };
@@ -133,17 +134,33 @@ impl Shelf {
         self.renditions.values().filter_map(|rendition| rendition.newest().map(Segment::end_utc)).max()
     }
 
-    /// The source was away from `start` on for the length of a Segment.
-    pub(crate) fn gap(&mut self, place: Place, start: Utc) -> bool {
-        let mut listed = false;
-        for (&id, rendition) in &mut self.renditions {
-            if self.layout.contains(&id) && rendition.gap(place, start, self.terms.segment) {
-                self.changed.insert(id);
-                listed = true;
+    /// The source is away, and nothing has come until `now`.
+    pub(crate) fn wait(&mut self, now: Utc) {
+        let max = 2 * self.terms.window.as_micros() / self.terms.segment.as_micros().max(1);
+        for rendition in self.renditions.values_mut() {
+            rendition.wait(now, self.terms.segment, max as usize + TAILS as usize, &mut self.change);
+        }
+    }
+
+    /// The source is back for so long that who went by the numbers has read the Manifest.
+    pub(crate) fn release_tails(&mut self) {
+        for rendition in self.renditions.values_mut() {
+            rendition.release_tails(u64::MAX, &mut self.change);
+        }
+    }
+
+    /// No number from here on has been used.
+    pub(crate) fn next_free(&self) -> u64 {
+        self.renditions.values().map(Rendition::next_free).max().unwrap_or_default()
+    }
+
+    /// The source was away from `start` on for `length`, in 90 kHz ticks.
+    pub(crate) fn gap(&mut self, place: Place, start: i64, length: i64) {
+        for (id, rendition) in &mut self.renditions {
+            if self.layout.contains(id) {
+                rendition.gap_before_next(place, start, length);
             }
         }
-        self.segment_completed |= listed;
-        listed
     }
 
     pub(crate) fn add(
@@ -165,6 +182,7 @@ impl Shelf {
         self.changed.insert(id);
         if std::mem::take(&mut self.terms.paused) {
             self.changed.extend(self.renditions.keys());
+            self.manifest_due = true;
         }
     }
 
@@ -172,13 +190,14 @@ impl Shelf {
     pub(crate) fn pause(&mut self) {
         if !std::mem::replace(&mut self.terms.paused, true) {
             self.changed.extend(self.renditions.keys());
+            self.manifest_due = true;
         }
     }
 
     /// The Segment in hand of that Track is whole. `goes_on`: what follows is known to go on from it.
     pub(crate) fn complete(&mut self, id: TrackId, goes_on: bool) {
         let Some(rendition) = self.renditions.get_mut(&id) else { return };
-        let Some(duration) = rendition.complete(goes_on, &mut self.change) else { return };
+        let Some(duration) = rendition.complete(goes_on, self.terms.paused, &mut self.change) else { return };
         if let Some(finished) = &mut self.finished {
             finished.extend(rendition.finished(&self.change));
         }
@@ -266,6 +285,8 @@ impl Shelf {
         self.renditions.retain(|id, rendition| {
             let keep = layout.contains(id) || !rendition.segments.is_empty() || rendition.open.is_some();
             if !keep {
+                rendition.release_tails(u64::MAX, change);
+                rendition.drop_tails(|_| true, change);
                 change.withdraw.push(rendition.playlist_path());
                 if rendition.shows_keys {
                     change.withdraw.push(rendition.keys_path());

@@ -122,11 +122,12 @@ impl Stretches {
             self.decide(last, start.source - last.source);
         }
         let Some(newest) = self.all.back().copied() else { return };
-        let strays = self.strays(&newest, start);
+        let changes = start.place.period != last.place.period;
+        let strays = !changes && self.strays(&newest, start);
         // The guess at a beginning may be wrong without the encoder being irregular.
         let guessed = std::mem::take(&mut self.guessed);
         self.irregular |= strays && !guessed && start.place.number - newest.number < REGULAR_MIN;
-        if strays || start.place.period != last.place.period {
+        if strays || changes {
             let rule = match newest.rule {
                 Rule::Numbers { .. } if self.irregular => Rule::Listed,
                 Rule::Numbers { .. } => self.fresh(start),
@@ -152,7 +153,8 @@ impl Stretches {
             (stretch.number, stretch.start) = (last.place.number, last.at);
             // Counted from 1970 where nothing came before, as the numbers themselves are: ffmpeg 5.1 takes the oldest
             // number it may ask for from there, whatever the Period's start is.
-            let since_1970 = last.at.div_euclid(length);
+            // Not from 1970 itself: a presentationTimeOffset of 0 is none to it.
+            let since_1970 = last.at.div_euclid(length) - 1;
             stretch.rule = match last.place.number.checked_sub(since_1970 as u64) {
                 Some(first) if !earlier => {
                     Rule::Numbers { first, start: last.at - since_1970 * length, segment: length }

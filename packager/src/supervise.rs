@@ -325,6 +325,7 @@ fn timing_of(config: &Config, plan: &ChannelConfig) -> Timing {
         window: plan.window.unwrap_or(defaults.window),
         memory_max: defaults.memory_max,
         low_latency_dash: defaults.low_latency_dash,
+        hls_gaps: defaults.hls_gaps,
     }
 }
 

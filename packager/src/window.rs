@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flambeau_media::channel::{Change, Growth, Kind, Object, Position};
+use flambeau_media::time::CLOCK_90K;
 use flambeau_media::{Track, Utc};
 use flambeau_proto::isobmff;
 
 use crate::archive::Finished;
 use crate::chunker::Part;
-use crate::segment::{Place, Segment, part_file, segment_file};
+use crate::segment::{Place, Segment, TAILS, part_file, segment_file};
 
 /// Most Segments held, whatever their times say.
 const SEGMENTS_MAX: usize = 32_768;
@@ -18,6 +19,10 @@ const SEGMENTS_MAX: usize = 32_768;
 /// Finished Segments whose Parts are named. RFC 8216bis 6.2.2: Parts go when they are three target durations from the
 /// end. Whoever plays Parts is a second from it.
 const SEGMENTS_WITH_PARTS: usize = 2;
+
+/// A Segment of which nothing will come is waited for this long: most venues are back by then. With one of nothing
+/// dash.js 5.2 looks how late it is, and where that is more than the Manifest allows it seeks, to where it cannot play.
+const HELD_MAX: Duration = Duration::from_secs(15);
 
 /// One Track's Segments.
 #[derive(Debug)]
@@ -35,8 +40,14 @@ pub(crate) struct Rendition {
     listed_from: usize,
     /// What follows the newest finished Segment is known to go on from it.
     goes_on: bool,
-    /// Path of the Segment that can be taken while it is made.
-    growing: Option<String>,
+    /// Numbers of the Segments that can be taken while they are made.
+    growing: Vec<u64>,
+    /// Numbers of Segments of nothing, oldest first: what a client that goes by the numbers may ask for meanwhile.
+    tails: VecDeque<u64>,
+    /// Those of which nothing will come either, but which can be waited for.
+    held: VecDeque<u64>,
+    /// A gap to be listed with what follows it.
+    gap: Option<Segment>,
     /// Bytes of all that is held.
     pub(crate) bytes: usize,
     /// Key frames there were before the first Segment listed.
@@ -56,7 +67,10 @@ impl Rendition {
             content_type,
             listed_from: 0,
             goes_on: false,
-            growing: None,
+            growing: Vec::new(),
+            tails: VecDeque::new(),
+            held: VecDeque::new(),
+            gap: None,
             bytes: 0,
             keys_before: 0,
             shows_keys: false,
@@ -86,8 +100,10 @@ impl Rendition {
     /// How far its Playlist has got.
     pub(crate) fn position(&self) -> Option<Position> {
         match (&self.open, self.segments.back()) {
-            (Some(open), _) => Some(Position { sequence: open.place.number, parts: open.parts.len() as u32 }),
-            (None, Some(last)) => Some(Position { sequence: last.place.number + 1, parts: 0 }),
+            (Some(open), _) => {
+                Some(Position { sequence: open.place.sequence, parts: open.parts.len() as u32 })
+            }
+            (None, Some(last)) => Some(Position { sequence: last.place.sequence + 1, parts: 0 }),
             (None, None) => None,
         }
     }
@@ -126,66 +142,148 @@ impl Rendition {
         change: &mut Change,
     ) -> bool {
         let begins = self.open.is_none();
+        if begins && let Some(gap) = self.gap.take() {
+            self.list(gap);
+        }
         let (before, start) = (self.segments.back(), part.start);
         let open = self.open.get_or_insert_with(|| Segment::new(place, track, init, start, before));
-        let bytes = part.bytes.clone();
+        let (bytes, number) = (part.bytes.clone(), open.place.number);
         let path = format!("{}/{}", self.name, open.part_file(open.parts.len()));
-        let growing = format!("{}/{}", self.name, open.file());
         change.objects.push((path, Object::new(Kind::Part, self.content_type, vec![bytes.clone()])));
         open.add(part);
         self.bytes += bytes.len();
         if begins {
-            self.grow(growing.clone(), change);
+            self.grow(number, change);
         }
-        change.growth.push((growing, Growth::Piece(bytes)));
+        change.growth.push((self.path(&segment_file(number)), Growth::Piece(bytes)));
         begins
     }
 
-    /// From here on the Segment at `path` can be taken while it is made, and no other.
-    fn grow(&mut self, path: String, change: &mut Change) {
-        if self.growing.as_ref() == Some(&path) {
-            return;
-        }
-        self.stop_growing(change);
-        change.growth.push((path.clone(), Growth::Begin(self.content_type)));
-        self.growing = Some(path);
+    fn path(&self, file: &str) -> String {
+        format!("{}/{file}", self.name)
     }
 
-    fn stop_growing(&mut self, change: &mut Change) {
-        change.growth.extend(self.growing.take().map(|path| (path, Growth::End)));
-    }
-
-    /// The Segment in the making is whole. `goes_on`: what follows is known to go on from it. Returns its length,
-    /// if there was one.
-    pub(crate) fn complete(&mut self, goes_on: bool, change: &mut Change) -> Option<Duration> {
-        let Some(mut open) = self.open.take() else {
-            // What was announced does not come.
-            if !goes_on {
-                self.goes_on = false;
-                self.stop_growing(change);
+    /// The Segment of that number is in the making. The one after it is announced as well: a low-latency DASH client
+    /// asks for it as soon as this one ends, and may be a little early.
+    fn grow(&mut self, number: u64, change: &mut Change) {
+        let ahead = number..=number + 1;
+        self.stop_growing(|grown| !ahead.contains(&grown), change);
+        for number in ahead {
+            if !self.growing.contains(&number) {
+                let begin = Growth::Begin(self.content_type);
+                change.growth.push((self.path(&segment_file(number)), begin));
+                self.growing.push(number);
             }
-            return None;
+        }
+    }
+
+    /// Those of these numbers are whole, or do not come.
+    fn stop_growing(&mut self, is_over: impl Fn(u64) -> bool, change: &mut Change) {
+        let name = &self.name;
+        self.growing.retain(|&number| {
+            let over = is_over(number);
+            if over {
+                change.growth.push((format!("{name}/{}", segment_file(number)), Growth::End));
+            }
+            !over
+        });
+    }
+
+    /// The Segment in the making is whole. `goes_on`: what follows is known to go on from it; `away`: nobody knows when
+    /// anything follows. Returns its length, if there was one.
+    pub(crate) fn complete(&mut self, goes_on: bool, away: bool, change: &mut Change) -> Option<Duration> {
+        let open = self.open.take();
+        let duration = open.as_ref().map(Segment::duration);
+        if let Some(mut open) = open {
+            open.finish();
+            let pieces = open.parts.iter().map(|part| part.bytes.clone()).collect();
+            let object = Object::new(Kind::Segment, self.content_type, pieces);
+            for file in [open.file(), open.file_by_time()] {
+                change.objects.push((self.path(&file), object.clone()));
+            }
+            self.stop_growing(|number| number == open.place.number, change);
+            self.list(open);
+            self.goes_on = goes_on;
+        }
+        if !goes_on {
+            self.goes_on = false;
+            if !away {
+                self.end_in_tails(change);
+            }
+        }
+        duration
+    }
+
+    /// What comes next is another thing. Clients that go by the numbers have asked for the next Segment before they can
+    /// know: they get one of nothing, and have read the Manifest again by the time that they want another. Told that it
+    /// is not there, Shaka asks for it forever, and dash.js gives up.
+    fn end_in_tails(&mut self, change: &mut Change) {
+        if let Some(last) = self.segments.back().map(|last| last.place.number) {
+            self.hold_tails(last + TAILS, usize::MAX, change);
+        }
+        self.release_tails(u64::MAX, change);
+    }
+
+    /// Nothing has come until `now`: those numbers that have been over for long are of nothing, and the next can be waited
+    /// for. Most `max` of them are kept.
+    pub(crate) fn wait(&mut self, now: Utc, segment: Duration, max: usize, change: &mut Change) {
+        let Some(last) = self.segments.back().filter(|_| self.open.is_none() && !self.goes_on) else {
+            return;
         };
-        self.goes_on = goes_on;
-        open.finish();
-        let pieces = open.parts.iter().map(|part| part.bytes.clone()).collect();
-        let object = Object::new(Kind::Segment, self.content_type, pieces);
-        for file in [open.file(), open.file_by_time()] {
-            change.objects.push((format!("{}/{file}", self.name), object.clone()));
+        let (last, end) = (last.place.number, last.end_utc());
+        let passed = now.since(end).as_micros() / segment.as_micros().max(1);
+        let held = HELD_MAX.as_micros() / segment.as_micros().max(1);
+        self.hold_tails(last + passed as u64 + TAILS, max, change);
+        let over = last + (passed as u64).saturating_sub(held as u64);
+        let released = self.held.iter().filter(|&&number| number <= over).count();
+        let excess = (self.tails.len() + released).saturating_sub(max);
+        if let Some(newest) =
+            excess.checked_sub(1).and_then(|n| self.tails.get(n).or(self.tails.back())).copied()
+        {
+            self.drop_tails(|tail| tail <= newest, change);
         }
-        self.stop_growing(change);
-        if goes_on {
-            self.grow(format!("{}/{}", self.name, segment_file(open.place.number + 1)), change);
+        self.release_tails(over, change);
+    }
+
+    /// The numbers up to `until`, or the last `max` of them, can be waited for; nothing will come of them.
+    fn hold_tails(&mut self, until: u64, max: usize, change: &mut Change) {
+        self.held.extend(std::mem::take(&mut self.growing));
+        for number in self.next_free().max(until.saturating_sub(max as u64))..=until {
+            change.growth.push((self.path(&segment_file(number)), Growth::Begin(self.content_type)));
+            self.held.push_back(number);
         }
-        let duration = open.duration();
-        self.list(open);
-        Some(duration)
+    }
+
+    /// Whoever waits for one of the numbers up to `until` of which nothing comes gets it.
+    pub(crate) fn release_tails(&mut self, until: u64, change: &mut Change) {
+        while let Some(number) = self.held.pop_front_if(|number| *number <= until) {
+            let (path, nothing) = (self.path(&segment_file(number)), isobmff::empty_segment());
+            change.growth.push((path.clone(), Growth::Piece(nothing.clone())));
+            change.growth.push((path.clone(), Growth::End));
+            change.objects.push((path, Object::new(Kind::Segment, self.content_type, vec![nothing])));
+            self.tails.push_back(number);
+        }
+    }
+
+    /// Forgets the Segments of nothing under these numbers.
+    pub(crate) fn drop_tails(&mut self, is_over: impl Fn(u64) -> bool, change: &mut Change) {
+        while let Some(tail) = self.tails.pop_front_if(|tail| is_over(*tail)) {
+            change.remove.push(self.path(&segment_file(tail)));
+        }
+    }
+
+    /// No number from here on has been used.
+    pub(crate) fn next_free(&self) -> u64 {
+        let tails = [self.tails.back(), self.held.back()].into_iter().flatten().copied().max();
+        let newest = self.newest().map(|newest| newest.place.number);
+        newest.max(tails).map_or(0, |used| used + 1)
     }
 
     /// The newest Segment, whole, and its object, which is in `change`.
     pub(crate) fn finished(&self, change: &Change) -> Option<Finished> {
         let segment = self.segments.back()?;
-        let (_, object) = change.objects.iter().rev().find(|(_, object)| object.kind == Kind::Segment)?;
+        let path = self.path(&segment.file());
+        let (_, object) = change.objects.iter().rev().find(|(named, _)| *named == path)?;
         Some(Finished {
             rendition: self.name.clone(),
             place: segment.place,
@@ -197,19 +295,20 @@ impl Rendition {
         })
     }
 
-    /// The source was away for `ticks` of its Track: a Segment of nothing. False: there is nothing to follow.
-    pub(crate) fn gap(&mut self, place: Place, start: Utc, length: Duration) -> bool {
-        let Some(before) = self.segments.back() else { return false };
-        let timescale = before.track.timescale();
-        let ticks = length.as_micros() as u64 * u64::from(timescale) / 1_000_000;
-        let gap = Segment::gap(place, before, start.ticks(timescale), ticks);
-        self.list(gap);
-        true
+    /// The source was away from `start` on for `length`, in 90 kHz ticks. That is told with the first Part of what
+    /// follows, and not before: at the end of a Playlist Shaka 5.2 throws on a gap, and hls.js 1.7 waits for its pictures.
+    pub(crate) fn gap_before_next(&mut self, place: Place, start: i64, length: i64) {
+        self.gap = self.segments.back().map(|before| {
+            let scale = i64::from(before.track.timescale());
+            let scaled = |ticks: i64| (i128::from(ticks) * i128::from(scale) / i128::from(CLOCK_90K)) as i64;
+            Segment::gap(place, before, scaled(start), scaled(length).max(0) as u64)
+        });
     }
 
     fn list(&mut self, segment: Segment) {
         // RFC 8216bis 4.4.3.2: numbers count one by one. What a gap cut off is no longer listed.
-        let follows = self.segments.back().is_some_and(|last| last.place.number + 1 == segment.place.number);
+        let follows =
+            self.segments.back().is_some_and(|last| last.place.sequence + 1 == segment.place.sequence);
         if !follows {
             self.unlist();
         }
@@ -264,6 +363,11 @@ impl Rendition {
         self.listed_from -= 1;
         self.bytes -= gone.bytes;
         self.remove(&gone, change);
+        if let Some(oldest) =
+            self.segments.front().filter(|oldest| !oldest.gap).map(|oldest| oldest.place.number)
+        {
+            self.drop_tails(|tail| tail < oldest, change);
+        }
     }
 
     /// Number of the oldest Segment held, where it is not the only one.
@@ -282,10 +386,13 @@ impl Rendition {
         ends.map_or(Duration::ZERO, |(first, last)| last.end_utc().since(first.start_utc()))
     }
 
-    /// How many of the Segments listed end at least `distance` before the newest does.
+    /// How many of the Segments listed end at least `distance` before the newest does. What comes after them is no gap:
+    /// Shaka 5.2 loses its place where a Delta Update begins with one.
     pub(crate) fn before(&self, distance: Duration) -> usize {
         let end = self.newest().map(Segment::end_utc).unwrap_or_default();
-        self.listed().take_while(|segment| end.since(segment.end_utc()) >= distance).count()
+        let count = self.listed().take_while(|segment| end.since(segment.end_utc()) >= distance).count();
+        let gap_follows = self.listed().nth(count).is_some_and(|segment| segment.gap);
+        count.saturating_sub(usize::from(gap_follows))
     }
 
     /// Some Segment listed has a key frame.

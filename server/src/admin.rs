@@ -11,6 +11,7 @@
 mod api;
 mod auth;
 mod console;
+mod minutes;
 mod problem;
 mod readiness;
 mod renditions;

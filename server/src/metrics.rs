@@ -24,7 +24,7 @@ use prometheus_client::registry;
 
 pub(crate) use archive::{Archive, ArchiveStats};
 pub(crate) use channels::{Channels, PackagerStats};
-pub(crate) use feeds::{Feeds, bit_rate, state};
+pub(crate) use feeds::{Feeds, state};
 pub(crate) use http::Http;
 pub(crate) use process::Process;
 pub(crate) use srt::{SrtPorts, SrtSessions};

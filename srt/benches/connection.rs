@@ -3,14 +3,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use flambeau_srt::protocol::burst::Burst;
 use flambeau_srt::protocol::connection::{Connection, Settings};
 use flambeau_srt::protocol::crypto::{CryptoPair, KeyLength, KeyMaterial, KeyRefresh, Passphrase};
 use flambeau_srt::protocol::handshake::{Flags, Negotiated, Version};
 use flambeau_srt::protocol::receiver::WINDOW_PACKETS;
-use flambeau_srt::protocol::sender::{Next, Source};
+use flambeau_srt::protocol::sender::{Outlet, Source, Supply};
 use flambeau_srt::protocol::seq::SeqNo;
 use flambeau_srt::protocol::stream_id::StreamId;
 
@@ -20,9 +19,12 @@ const PACKETS: u64 = 1_000;
 struct Endless;
 
 impl Source for Endless {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        into[..PAYLOAD_BYTES].fill(0x47);
-        Next::Payload { position: 0, len: PAYLOAD_BYTES, origin: now }
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while let Some(into) = out.room() {
+            into[..PAYLOAD_BYTES].fill(0x47);
+            out.put(0, PAYLOAD_BYTES, now);
+        }
+        Supply::Open
     }
 
     fn again(&mut self, _: u64, into: &mut [u8]) -> bool {
@@ -102,12 +104,12 @@ fn packets(criterion: &mut Criterion) {
                 || {
                     let (mut sender, receiver, start) = pair(key_length);
                     let mut datagrams = Vec::new();
-                    send(&mut sender, start, |datagram| datagrams.push(BytesMut::from(datagram)));
+                    send(&mut sender, start, |datagram| datagrams.push(datagram.to_vec()));
                     datagrams.truncate(PACKETS as usize);
                     (receiver, datagrams, Vec::new(), Burst::default(), start)
                 },
                 |(receiver, datagrams, payloads, burst, start)| {
-                    for (n, datagram) in datagrams.drain(..).enumerate() {
+                    for (n, datagram) in datagrams.iter_mut().enumerate() {
                         let now = *start + Duration::from_micros(500) * n as u32;
                         receiver.handle_datagram(now, datagram);
                         receiver.handle_timeout(now);

@@ -96,7 +96,8 @@ async function lowLatency(context) {
     await server.established(feed);
     await warmStarts(own);
     await glassToGlass(own);
-    if (await venueReturns({ ...own, venue })) await gapsParse(own);
+    await venueReturns({ ...own, venue });
+    if (PACKAGER.includes('hls_gaps = true')) await gapsParse(own);
   } finally {
     await venue.stop();
     await server.stop();

@@ -186,3 +186,14 @@ fn an_empty_configuration_grants_nothing() {
     assert_eq!(policy.may_watch_channel(None, &id("any")), Err(Denied::Unauthenticated));
     assert!(policy.channels_of(&id("any")).is_empty());
 }
+
+#[test]
+fn a_port_takes_calls_of_its_networks_but_for_those_that_are_banned() {
+    let text = "[ingest.srt]\nsources = [\"192.0.2.0/24\"]\nbanned = [\"192.0.2.7\"]\n[edge.srt]\nbanned = [\"2001:db8::/32\"]\n[[feeds]]\nid = \"a\"\n";
+    let policy = Policy::new(&crate::read::parse(text, Path::new("flambeau.toml")).expect("it runs"));
+    let address = |text: &str| text.parse().expect("an address");
+    let ingest = ["192.0.2.8", "::ffff:192.0.2.8", "192.0.2.7", "::ffff:192.0.2.7", "198.51.100.1"];
+    assert_eq!(ingest.map(|text| policy.may_call_ingest(address(text))), [true, true, false, false, false]);
+    let edge = ["192.0.2.7", "2001:db8::1", "2001:db9::1"];
+    assert_eq!(edge.map(|text| policy.may_call_edge(address(text))), [true, false, true]);
+}

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -41,6 +42,25 @@ pub struct IngestSrt {
     /// Most Sessions of venues at a time; a further one is rejected.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sessions_max: usize,
+    /// Most Sessions of one address (of IPv6: of one /64) at a time; a further one is rejected.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sessions_per_address_max: usize,
+    /// Most handshakes of one address in a second, on average over ten; a further one is rejected. It holds off a caller
+    /// that tries passphrases, or calls again and again. Addresses are proven before they count.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub handshakes_per_second_max: u32,
+    /// Networks that may call; empty: any.
+    #[serde(serialize_with = "text::serialize_all")]
+    #[schemars(with = "Vec<text::Network>")]
+    pub sources: Vec<IpNet>,
+    /// Networks that may not call, whatever `sources` says.
+    #[serde(serialize_with = "text::serialize_all")]
+    #[schemars(with = "Vec<text::Network>")]
+    pub banned: Vec<IpNet>,
+    /// Most transport stream that one venue sends; one that sends more for five seconds is ended. Without it: any rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-range" = ["100kb/s", "100Gb/s"]))]
+    pub bandwidth_max: Option<BitRate>,
     /// Silence after which a venue's Session is dead.
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text", extend("x-range" = ["1s", "5m"]))]
@@ -59,6 +79,11 @@ impl Default for IngestSrt {
             passphrase: None,
             key_length: KeyLength::default(),
             sessions_max: 1000,
+            sessions_per_address_max: 1000,
+            handshakes_per_second_max: 100,
+            sources: Vec::new(),
+            banned: Vec::new(),
+            bandwidth_max: None,
             idle_timeout: Duration::from_secs(5),
             reconnect_grace: Duration::from_secs(10),
         }
@@ -136,13 +161,32 @@ pub struct EdgeSrt {
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text", extend("x-range" = ["0s", "1h"]))]
     pub wait_for_feed: Duration,
-    /// Most that one Session sends, retransmission and headers included. Without it: what keeps bursts harmless, 400 Mb/s.
+    /// Most that one Session sends, retransmission and headers included. Without it: what keeps bursts harmless, 300 Mb/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-range" = ["100kb/s", "100Gb/s"]))]
     pub bandwidth_max: Option<BitRate>,
+    /// Most that all Sessions together are to send. A pull that would come on top, by the rates of the Feeds, is rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-range" = ["1Mb/s", "1000Gb/s"]))]
+    pub bandwidth_total_max: Option<BitRate>,
     /// Most Sessions of broadcasters at a time; a further one is rejected.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sessions_max: usize,
+    /// Most Sessions of one address (of IPv6: of one /64) at a time; a further one is rejected.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sessions_per_address_max: usize,
+    /// Most handshakes of one address in a second, on average over ten; a further one is rejected. It holds off a caller
+    /// that tries passphrases, or calls again and again. Addresses are proven before they count.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub handshakes_per_second_max: u32,
+    /// Networks that may call; empty: any.
+    #[serde(serialize_with = "text::serialize_all")]
+    #[schemars(with = "Vec<text::Network>")]
+    pub sources: Vec<IpNet>,
+    /// Networks that may not call, whatever `sources` says.
+    #[serde(serialize_with = "text::serialize_all")]
+    #[schemars(with = "Vec<text::Network>")]
+    pub banned: Vec<IpNet>,
     /// Silence after which a broadcaster's Session is dead.
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text", extend("x-range" = ["1s", "5m"]))]
@@ -156,7 +200,12 @@ impl Default for EdgeSrt {
             latency: Duration::from_millis(120),
             wait_for_feed: Duration::from_secs(30),
             bandwidth_max: None,
+            bandwidth_total_max: None,
             sessions_max: 2000,
+            sessions_per_address_max: 2000,
+            handshakes_per_second_max: 100,
+            sources: Vec::new(),
+            banned: Vec::new(),
             idle_timeout: Duration::from_secs(5),
         }
     }
@@ -255,6 +304,9 @@ pub struct Packager {
     /// a second or two behind live. Otherwise it lists them, which every player keeps through a venue's absence
     /// and a change of picture.
     pub low_latency_dash: bool,
+    /// HLS Playlists tell of what a venue did not send by a gap (`EXT-X-GAP`) before what follows. hls.js 1.7 stands at
+    /// some of them; the discontinuity alone takes every player across.
+    pub hls_gaps: bool,
     /// Directory that keeps the Segments on disk, beyond what memory holds. Relative to this file. Without it nothing
     /// is kept on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,6 +329,7 @@ impl Default for Packager {
             window: Duration::from_secs(600),
             memory_max: 1 << 30,
             low_latency_dash: false,
+            hls_gaps: false,
             archive: None,
             archive_window: Duration::from_secs(4 * 3600),
             archive_bytes_max: 1 << 40,

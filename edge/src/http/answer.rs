@@ -20,6 +20,9 @@ use super::conditional::{Selection, select};
 use super::cors::METHODS;
 use super::encoding::{gzip, prefers_gzip};
 
+/// The media type of a Manifest (ISO/IEC 23009-1, annex C).
+const MANIFEST: &str = "application/dash+xml";
+
 /// Who may keep a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
@@ -41,6 +44,15 @@ impl Audience {
         };
         // Digits, letters and signs only, which every field's value may hold.
         HeaderValue::try_from(format!("{whose}, max-age={}{stale}", age.as_secs())).unwrap_or(NO_STORE)
+    }
+
+    /// A client's own cache asks each time; one that many share keeps it.
+    fn keep_shared(self, age: Duration) -> HeaderValue {
+        let shared = match self {
+            Self::Public => format!(", s-maxage={}", age.as_secs()),
+            Self::Private => String::new(),
+        };
+        self.keep_with(Duration::ZERO, format!("{shared}{STALE_IF_ERROR}"))
     }
 
     // A day would do for a name that never changes its meaning; an hour bounds what a restarted node could leave behind.
@@ -227,7 +239,10 @@ fn playlist_keep(playlist: &Playlist, addressed: bool, audience: Audience) -> He
         Some(_) => {
             audience.keep_with((playlist.target_duration / 2).max(shortest), STALE_IF_ERROR.to_owned())
         }
-        // Multivariant Playlists and Manifests change seldom: who asks need not wait for us.
+        // A player asks for the Manifest when it wants to know what is new: its own cache is not to answer, and one
+        // shared by all for a second.
+        None if playlist.content_type == MANIFEST => audience.keep_shared(shortest),
+        // A multivariant Playlist changes seldom: who asks need not wait for us.
         None => audience.keep_with(shortest, format!(", stale-while-revalidate=2{STALE_IF_ERROR}")),
     }
 }
@@ -388,6 +403,8 @@ mod tests {
         let silent = Playlist { silent: true, ..media.clone() };
         assert_eq!(keep(&silent, true), "2, stale-if-error=60");
         assert_eq!(keep(&Playlist::default(), true), "1, stale-while-revalidate=2, stale-if-error=60");
+        let manifest = Playlist { content_type: MANIFEST, ..Playlist::default() };
+        assert_eq!(keep(&manifest, true), "0, s-maxage=1, stale-if-error=60");
         let quick = Playlist { target_duration: Duration::from_millis(900), ..media };
         assert_eq!(keep(&quick, false), "1, stale-if-error=60");
     }

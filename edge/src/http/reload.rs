@@ -169,7 +169,7 @@ impl Waiting<'_> {
             let grown = segment.wait_for(|segment| segment.ended || is_enough(segment)).await;
             grown.map(drop).map_err(|_| InVain::Withdrawn)
         };
-        self.within(patience(target), until_grown).await
+        self.within(patience(target).max(GROWTH_MAX / 3), until_grown).await
     }
 
     /// Waits until a hinted object is there. Dropping the future ends the wait.
@@ -231,6 +231,9 @@ impl Waiting<'_> {
         result
     }
 }
+
+/// A Segment in the making is waited for this long at least: while the source is away the packager answers it later.
+const GROWTH_MAX: Duration = Duration::from_secs(18);
 
 /// The target duration to reckon with; two seconds where the Playlist does not tell.
 pub(super) fn patience(target: Duration) -> Duration {

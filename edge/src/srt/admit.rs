@@ -72,6 +72,10 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
 
 /// What can be told from the request alone.
 fn vet(room: &Room, request: &Request) -> Result<(FeedId, Right, Acceptance), Refusal> {
+    if !room.policy.may_call_edge(request.peer().ip()) {
+        let why = "its address may not call (sources and banned of [edge.srt])";
+        return Err(Refusal::new(Reason::Forbidden, why));
+    }
     let stream_id = request.stream_id();
     if matches!(stream_id.mode(), Some(Mode::Publish | Mode::Bidirectional)) {
         return Err(Refusal::new(
@@ -95,6 +99,12 @@ fn vet(room: &Room, request: &Request) -> Result<(FeedId, Right, Acceptance), Re
     let config = &room.live.current().edge.srt;
     if config.wait_for_feed.is_zero() && room.directory.feed(&id).is_none() {
         return Err(Refusal::new(Reason::NotFound, format!("feed {id} is not live, and wait_for_feed is 0")));
+    }
+    if let Some(max) = config.bandwidth_total_max
+        && room.demand(&id) > max.bits_per_second()
+    {
+        let why = format!("feed {id} would take what is sent over bandwidth_total_max ({max})");
+        return Err(Refusal::new(Reason::Overload, why));
     }
     let passphrase = right.passphrase.as_ref().map(|secret| Passphrase::new(secret.expose()));
     let passphrase =

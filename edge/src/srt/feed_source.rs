@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flambeau_media::FeedId;
 use flambeau_media::directory::Directory;
 use flambeau_media::feed::{Feed, State, TS_PACKET_BYTES};
-use flambeau_srt::protocol::sender::{Next, Source};
+use flambeau_srt::protocol::sender::{Outlet, Source, Supply};
 use tokio::sync::watch;
 
 /// Where a session stands in its Feed, for whoever watches.
@@ -133,17 +133,17 @@ impl FeedSource {
         Self { directory, id, at, progress, lags: Lags::default() }
     }
 
-    fn end(&mut self, stage: Stage) -> Next {
+    fn end(&mut self, stage: Stage) -> Supply {
         self.progress.set(stage);
         self.at = match std::mem::replace(&mut self.at, At::Ended(None)) {
             At::Following(following) => At::Ended(Some(following)),
             _ => At::Ended(None),
         };
-        Next::End
+        Supply::Ended
     }
 
     /// Takes up a Feed that has come to be since the session began: it gets the stream from the first byte.
-    fn look_for_feed(&mut self, now: Instant) -> Option<Next> {
+    fn look_for_feed(&mut self, now: Instant) -> Option<Supply> {
         let At::Waiting { until, changes } = &mut self.at else { return None };
         let found = match changes.has_changed() {
             Ok(true) => {
@@ -159,13 +159,13 @@ impl FeedSource {
                 None
             }
             None if now >= *until => Some(self.end(Stage::TimedOut)),
-            None => Some(Next::Empty),
+            None => Some(Supply::Open),
         }
     }
 
     /// Starts at a random access point that is newer than the session, or, where none comes in time, at the next
     /// packet.
-    fn look_for_start(&mut self, now: Instant) -> Option<Next> {
+    fn look_for_start(&mut self, now: Instant) -> Option<Supply> {
         let At::Joining { feed, until, newest_known } = &self.at else { return None };
         let (newest, head) = {
             let ring = feed.feed.read_burst();
@@ -179,7 +179,7 @@ impl FeedSource {
                 None
             }
             None if feed.is_closed() => Some(self.end(Stage::Ended)),
-            None => Some(Next::Empty),
+            None => Some(Supply::Open),
         }
     }
 
@@ -188,28 +188,27 @@ impl FeedSource {
         self.at = At::Following(feed);
     }
 
-    fn lagged(&mut self, now: Instant) -> Next {
+    fn lagged(&mut self, now: Instant) -> Supply {
         self.progress.0.lagged.fetch_add(1, Ordering::Relaxed);
-        let At::Following(following) = &mut self.at else { return Next::Empty };
+        let At::Following(following) = &mut self.at else { return Supply::Open };
         if self.lags.is_too_slow(now) {
             return self.end(Stage::TooSlow);
         }
         following.rejoin();
-        Next::Empty
+        Supply::Open
     }
 }
 
 impl Source for FeedSource {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        if let Some(next) = self.look_for_feed(now).or_else(|| self.look_for_start(now)) {
-            return next;
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        if let Some(supply) = self.look_for_feed(now).or_else(|| self.look_for_start(now)) {
+            return supply;
         }
-        let At::Following(following) = &mut self.at else { return Next::End };
-        match following.take(into) {
-            Taken::Payload { position, len, origin } => Next::Payload { position, len, origin },
-            Taken::Nothing if following.is_closed() => self.end(Stage::Ended),
-            Taken::Nothing => Next::Empty,
-            Taken::Lagged => self.lagged(now),
+        let At::Following(following) = &mut self.at else { return Supply::Ended };
+        match following.fill(out) {
+            Filled::AtHead if following.is_closed() => self.end(Stage::Ended),
+            Filled::AtHead | Filled::Full => Supply::Open,
+            Filled::Lagged => self.lagged(now),
         }
     }
 
@@ -223,9 +222,10 @@ impl Source for FeedSource {
     }
 }
 
-enum Taken {
-    Payload { position: u64, len: usize, origin: Instant },
-    Nothing,
+enum Filled {
+    /// With all there is for now.
+    AtHead,
+    Full,
     Lagged,
 }
 
@@ -235,22 +235,20 @@ impl Following {
         Self { state: feed.state(), feed, position }
     }
 
-    /// Whole TS packets from the position on, as many as a payload takes. Packets that arrived together leave
-    /// together; ones that came in smaller payloads are joined where they are already here.
-    fn take(&mut self, into: &mut [u8]) -> Taken {
-        let len_max = into.len().min(PAYLOAD_BYTES_MAX) / TS_PACKET_BYTES * TS_PACKET_BYTES;
+    /// Whole TS packets from the position on, as many as a payload takes, for as long as there is room: one lock and one
+    /// look into the ring for all of them. Packets that arrived together leave together; ones that came in smaller
+    /// payloads are joined where they are already here.
+    fn fill(&mut self, out: &mut dyn Outlet) -> Filled {
         let ring = self.feed.read_burst();
-        match ring.copy(self.position, &mut into[..len_max]) {
-            Ok(0) => Taken::Nothing,
-            Ok(len) => {
-                let position = self.position;
-                // The bytes are there, so their arrival is.
-                let origin = ring.arrival(position).map_or_else(Instant::now, |(time, _)| time);
-                self.position += len as u64;
-                Taken::Payload { position, len, origin }
-            }
-            Err(_) => Taken::Lagged,
+        let Ok(mut reader) = ring.reader(self.position) else { return Filled::Lagged };
+        while !reader.is_at_head() {
+            let Some(room) = out.room() else { return Filled::Full };
+            let len_max = room.len().min(PAYLOAD_BYTES_MAX) / TS_PACKET_BYTES * TS_PACKET_BYTES;
+            let Some((len @ 1.., origin)) = reader.read(&mut room[..len_max]) else { break };
+            out.put(self.position, len, origin);
+            self.position += len as u64;
         }
+        Filled::AtHead
     }
 
     /// Goes on at the newest random access point, or at the head.
@@ -294,15 +292,30 @@ mod tests {
         (Arc::default(), "venue".parse().expect("an id"))
     }
 
-    fn first_byte(source: &mut FeedSource, now: Instant) -> Option<u8> {
-        let mut into = [0; 1456];
-        match source.next(now, &mut into) {
-            Next::Payload { len, .. } => {
-                assert_eq!(len, PAYLOAD_BYTES_MAX);
-                Some(into[0])
-            }
-            _ => None,
+    /// A burst of one payload.
+    #[derive(Default)]
+    struct One {
+        room: Vec<u8>,
+        put: Option<(u64, usize)>,
+    }
+
+    impl Outlet for One {
+        fn room(&mut self) -> Option<&mut [u8]> {
+            self.room.resize(1_456, 0);
+            self.put.is_none().then_some(&mut self.room)
         }
+
+        fn put(&mut self, position: u64, len: usize, _: Instant) {
+            self.put = Some((position, len));
+        }
+    }
+
+    fn first_byte(source: &mut FeedSource, now: Instant) -> Option<u8> {
+        let mut out = One::default();
+        source.fill(now, &mut out);
+        let (_, len) = out.put?;
+        assert_eq!(len, PAYLOAD_BYTES_MAX);
+        Some(out.room[0])
     }
 
     #[test]
@@ -350,11 +363,12 @@ mod tests {
         let publisher = directory.publish(&id, History::default());
         write(&publisher, 7, None);
         let (now, mut into) = (Instant::now(), [0; PAYLOAD_BYTES_MAX]);
-        let Next::Payload { position, .. } = source.next(now, &mut into) else { panic!("a payload") };
+        let mut out = One::default();
+        assert_eq!(source.fill(now, &mut out), Supply::Open);
+        let (position, _) = out.put.expect("a payload");
         drop(publisher);
         assert_eq!(directory.reap(|_| Duration::ZERO).len(), 1);
-        assert_eq!(source.next(now, &mut into), Next::End);
-        into.fill(0);
+        assert_eq!(source.fill(now, &mut One::default()), Supply::Ended);
         assert!(source.again(position, &mut into));
         assert_eq!(into, [7; PAYLOAD_BYTES_MAX]);
     }
@@ -374,8 +388,8 @@ mod tests {
         let (directory, id) = fixture();
         let progress = Progress::default();
         let mut source = FeedSource::new(directory, id, Duration::from_secs(1), progress.clone());
-        let mut into = [0; 1456];
-        assert_eq!(source.next(Instant::now() + Duration::from_secs(2), &mut into), Next::End);
+        let late = Instant::now() + Duration::from_secs(2);
+        assert_eq!(source.fill(late, &mut One::default()), Supply::Ended);
         assert_eq!(progress.stage(), Stage::TimedOut);
     }
 }

@@ -34,6 +34,9 @@ pub struct Pull {
 impl Pull {
     /// Why `policy` does not allow this session, if it does not.
     pub fn objection(&self, policy: &Policy) -> Option<String> {
+        if !policy.may_call_edge(self.session.peer().ip()) {
+            return Some("its address may no longer call (sources and banned of [edge.srt])".into());
+        }
         let user = self.broadcaster.as_ref().map(BroadcasterId::as_str);
         match policy.may_pull_feed(user, &self.feed) {
             Err(denied) => Some(format!("it may no longer pull feed {}: {denied}", self.feed)),

@@ -113,7 +113,7 @@ async fn playlists_and_manifests_are_kept_for_a_moment() {
         (
             "/athletics/manifest.mpd",
             "application/dash+xml",
-            "public, max-age=1, stale-while-revalidate=2, stale-if-error=60",
+            "public, max-age=0, s-maxage=1, stale-if-error=60",
         ),
         ("/athletics/v/index.m3u8", hls, "public, max-age=1, stale-if-error=60"),
         ("/athletics/v/index.m3u8?_HLS_msn=100", hls, "public, max-age=12"),

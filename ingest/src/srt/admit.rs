@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use flambeau_config::Secret;
+use flambeau_config::{BitRate, Secret};
 use flambeau_media::feed::History;
 use flambeau_media::{FeedId, Utc};
 use flambeau_srt::endpoint::{AcceptError, Acceptance, Request, Role};
@@ -38,7 +38,8 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
     let user = request.stream_id().user().map(str::to_owned);
     let encrypted = request.encryption().is_some();
     let signal = Signal::default();
-    let sink = FeedSink::new(feed.id.clone(), feed.history, room.directory.clone(), signal.clone());
+    let rate_max = room.live.current().ingest.srt.bandwidth_max.map(BitRate::bits_per_second);
+    let sink = FeedSink::new(feed.id.clone(), feed.history, room.directory.clone(), signal.clone(), rate_max);
     match request.accept(acceptance, Role::Receive(Box::new(sink))).await {
         Ok(session) => {
             tracing::info!(%peer, feed = %feed.id, user, encrypted, "venue connected");
@@ -78,6 +79,10 @@ struct Vetted {
 
 /// What can be told from the request alone.
 fn vet(room: &Room, request: &Request) -> Result<(Vetted, Acceptance), Refusal> {
+    if !room.policy.may_call_ingest(request.peer().ip()) {
+        let why = "its address may not call (sources and banned of [ingest.srt])";
+        return Err(Refusal::new(Reason::Forbidden, why));
+    }
     let stream_id = request.stream_id();
     if matches!(stream_id.mode(), Some(Mode::Request | Mode::Bidirectional)) {
         return Err(Refusal::new(

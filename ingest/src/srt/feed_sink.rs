@@ -59,6 +59,32 @@ pub(super) struct FeedSink {
     aligned: Vec<Aligned>,
     batch: Vec<Incoming>,
     reported: Instant,
+    meter: Meter,
+}
+
+/// What a venue sends, held against what it may.
+struct Meter {
+    bits_per_second_max: Option<u64>,
+    since: Instant,
+    bytes: u64,
+}
+
+impl Meter {
+    fn take(&mut self, payloads: &[Payload], now: Instant) -> Result<(), String> {
+        let Some(max) = self.bits_per_second_max else { return Ok(()) };
+        self.bytes += payloads.iter().map(|payload| payload.data.len() as u64).sum::<u64>();
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed < METER {
+            return Ok(());
+        }
+        let rate = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
+        (self.since, self.bytes) = (now, 0);
+        if rate > max {
+            let (rate, max) = (rate as f64 / 1e6, max as f64 / 1e6);
+            return Err(format!("it sends {rate:.1} Mb/s, and bandwidth_max of [ingest.srt] is {max} Mb/s"));
+        }
+        Ok(())
+    }
 }
 
 struct Aligned {
@@ -68,7 +94,14 @@ struct Aligned {
 }
 
 impl FeedSink {
-    pub(super) fn new(feed: FeedId, history: History, directory: Arc<Directory>, signal: Signal) -> Self {
+    /// `bits_per_second_max`: what the venue may send over five seconds; none: any.
+    pub(super) fn new(
+        feed: FeedId,
+        history: History,
+        directory: Arc<Directory>,
+        signal: Signal,
+        bits_per_second_max: Option<u64>,
+    ) -> Self {
         Self {
             feed,
             history,
@@ -81,6 +114,7 @@ impl FeedSink {
             aligned: Vec::new(),
             batch: Vec::new(),
             reported: Instant::now(),
+            meter: Meter { bits_per_second_max, since: Instant::now(), bytes: 0 },
         }
     }
 
@@ -121,7 +155,9 @@ impl FeedSink {
                 publisher.describe(program);
             }
             self.position += data.len() as u64;
-            let age = now.saturating_duration_since(time).as_micros() as i64;
+            // A payload may be handed over a little before its time.
+            let age = now.saturating_duration_since(time).as_micros() as i64
+                - time.saturating_duration_since(now).as_micros() as i64;
             let (utc, random_access) = (Utc(utc.0 - age), scanned.random_access);
             self.batch.push(Incoming { data, time, utc, random_access, discontinuity });
         }
@@ -139,7 +175,8 @@ impl FeedSink {
 
 impl Sink for FeedSink {
     fn deliver(&mut self, payloads: &mut Vec<Payload>) -> Verdict {
-        let result = self.align(payloads).and_then(|()| self.write());
+        let metered = self.meter.take(payloads, Instant::now());
+        let result = metered.and_then(|()| self.align(payloads)).and_then(|()| self.write());
         self.report();
         match result {
             Ok(()) => Verdict::Continue,
@@ -152,3 +189,6 @@ impl Sink for FeedSink {
 }
 
 const REPORT: Duration = Duration::from_millis(250);
+
+/// Over how long a venue's rate is taken: a burst at its begin, or after a pause of the path, is no rate.
+const METER: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use flambeau_srt::protocol::connection::{CloseReason, Settings};
 use flambeau_srt::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
 use flambeau_srt::protocol::handshake::caller::{Caller, CallerConfig, CallerError};
 use flambeau_srt::protocol::reject::Reason;
-use flambeau_srt::protocol::sender::{Next, Source};
+use flambeau_srt::protocol::sender::{Outlet, Source, Supply};
 use flambeau_srt::protocol::seq::SeqNo;
 use flambeau_srt::protocol::stream_id::StreamId;
 use tokio::net::UdpSocket;
@@ -31,13 +31,15 @@ impl Payloads {
 }
 
 impl Source for Payloads {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        if now < self.due {
-            return Next::Empty;
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while self.due <= now
+            && let Some(into) = out.room()
+        {
+            self.due += Duration::from_millis(5);
+            self.again(0, &mut into[..1316]);
+            out.put(0, 1316, now);
         }
-        self.due += Duration::from_millis(5);
-        self.again(0, &mut into[..1316]);
-        Next::Payload { position: 0, len: 1316, origin: now }
+        Supply::Open
     }
 
     fn again(&mut self, _: u64, into: &mut [u8]) -> bool {
@@ -246,4 +248,17 @@ async fn a_lower_limit_of_sessions_holds_for_those_to_come() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(code(port.publish(TS, None).await), Reason::Overload.code());
     assert_eq!(session.close_reason(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_venue_that_sends_more_than_it_may_is_ended_after_five_seconds() {
+    let mut config = Config::lab();
+    config.ingest.srt.bandwidth_max = Some(flambeau_config::BitRate(1_000_000));
+    let port = Port::open(&config);
+    let session = port.publish(TS, None).await.expect("admitted");
+    port.feed_is(|state| state == State::Live).await;
+    let venue = port.venues.list().remove(0);
+    assert_eq!(session.closed().await, CloseReason::Peer);
+    let fault = venue.signal.fault().expect("a reason");
+    assert!(fault.contains("bandwidth_max"), "{fault}");
 }

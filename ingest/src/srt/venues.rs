@@ -37,6 +37,9 @@ pub struct Venue {
 impl Venue {
     /// Why `policy` does not allow this session, if it does not.
     pub fn objection(&self, policy: &Policy) -> Option<String> {
+        if !policy.may_call_ingest(self.session.peer().ip()) {
+            return Some("its address may no longer call (sources and banned of [ingest.srt])".into());
+        }
         let feed = &self.feed;
         let Some(rules) = policy.feed(feed) else {
             return Some(format!("feed {feed} is no longer configured"));

@@ -18,6 +18,8 @@ pub struct Conditions {
     pub loss: Share,
     /// Losses that come in bursts.
     pub burst: Option<Burst>,
+    /// Times at which everything is lost.
+    pub outage: Option<Outage>,
     /// Time each packet is held.
     pub delay: Duration,
     /// Up to this much is added to the delay of each packet; it never reorders.
@@ -43,6 +45,15 @@ pub struct Burst {
     pub start: Share,
     /// Mean number of packets a burst takes.
     pub length: f64,
+}
+
+/// A link that goes down at regular times, counted from its first packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// From one to the next.
+    pub every: Duration,
+    /// How long it is down, at the end of each such time.
+    pub length: Duration,
 }
 
 /// What one direction has done so far.
@@ -98,6 +109,8 @@ pub struct Link {
     /// When the rate limit lets the next packet through.
     free_at: Option<Instant>,
     in_burst: bool,
+    /// When the first packet came.
+    begun: Option<Instant>,
     /// The highest index that has left.
     newest_out: Option<u64>,
     counts: Counts,
@@ -114,6 +127,7 @@ impl Link {
             last_due: None,
             free_at: None,
             in_burst: false,
+            begun: None,
             newest_out: None,
             counts: Counts::default(),
         }
@@ -128,7 +142,8 @@ impl Link {
             std::array::from_fn(|_| self.random.random());
         let harm: u64 = self.random.random();
 
-        if self.falls_to_a_burst(burst) || loss < self.conditions.loss.fraction() {
+        let down = self.is_down(now);
+        if self.falls_to_a_burst(burst) || loss < self.conditions.loss.fraction() || down {
             self.counts.lost += 1;
             return;
         }
@@ -189,6 +204,13 @@ impl Link {
     /// What has happened so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    fn is_down(&mut self, now: Instant) -> bool {
+        let begun = *self.begun.get_or_insert(now);
+        let Some(Outage { every, length }) = self.conditions.outage else { return false };
+        let passed_us = now.saturating_duration_since(begun).as_micros() % every.as_micros().max(1);
+        passed_us >= every.saturating_sub(length).as_micros()
     }
 
     /// Moves between the good and the bad state with `draw`; true while the link is bad.

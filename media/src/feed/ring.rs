@@ -1,6 +1,6 @@
 //! The ring itself: chunks in order of position, and the random access points among them.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -43,6 +43,41 @@ pub struct RingStats {
     pub chunks_held: usize,
     /// Times that bytes were missing.
     pub discontinuities_total: u64,
+}
+
+/// A place in the ring that moves as it is read.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    chunks: vec_deque::Iter<'a, Chunk>,
+    current: Option<&'a Chunk>,
+    /// Bytes of the current chunk that are behind us.
+    from: usize,
+}
+
+impl Reader<'_> {
+    /// Nothing more is there.
+    pub fn is_at_head(&self) -> bool {
+        self.current.is_none()
+    }
+
+    /// Copies up to `into.len()` bytes and moves on. Returns how many there were, and when the first of them was
+    /// released; none at the head.
+    pub fn read(&mut self, into: &mut [u8]) -> Option<(usize, Instant)> {
+        let time = self.current?.time;
+        let mut copied = 0;
+        while let Some(chunk) = self.current
+            && copied < into.len()
+        {
+            let count = (chunk.data.len() - self.from).min(into.len() - copied);
+            into[copied..copied + count].copy_from_slice(&chunk.data[self.from..self.from + count]);
+            copied += count;
+            self.from += count;
+            if self.from == chunk.data.len() {
+                (self.current, self.from) = (self.chunks.next(), 0);
+            }
+        }
+        Some((copied, time))
+    }
 }
 
 #[derive(Debug)]
@@ -133,7 +168,28 @@ impl Ring {
 
     /// Index of the chunk that holds `position`, which must be in `[tail, head)`.
     fn index_of(&self, position: u64) -> usize {
-        self.chunks.partition_point(|chunk| chunk.end() <= position)
+        // Most readers are a burst behind the head: look there first, in steps that double.
+        let (len, mut step) = (self.chunks.len(), 8);
+        let mut low = len.saturating_sub(step);
+        while low > 0 && self.chunks[low].position > position {
+            step *= 4;
+            low = len.saturating_sub(step);
+        }
+        let (mut from, mut to) = (low, len);
+        while from < to {
+            let middle = from.midpoint(to);
+            if self.chunks[middle].end() <= position { from = middle + 1 } else { to = middle }
+        }
+        from
+    }
+
+    pub(super) fn reader(&self, position: u64) -> Result<Reader<'_>, Lagged> {
+        self.check(position)?;
+        let index = self.index_of(position);
+        let mut chunks = self.chunks.range(index..);
+        let current = chunks.next();
+        let from = current.map_or(0, |chunk| (position - chunk.position) as usize);
+        Ok(Reader { chunks, current, from })
     }
 
     fn check(&self, position: u64) -> Result<(), Lagged> {

@@ -49,6 +49,31 @@ fn a_position_can_be_read_again_across_chunks() {
 }
 
 #[test]
+fn a_burst_reads_on_where_it_was_from_any_position() {
+    let feed = feed(1 << 20);
+    let publisher = feed.publish();
+    let sizes = [1, 7, 3, 2];
+    for n in 0..100u8 {
+        let packets = sizes[usize::from(n) % sizes.len()];
+        publisher.write(&mut vec![incoming(n, packets, None)]).expect("the only writer");
+    }
+    let ring = feed.read_burst();
+    let mut whole = vec![0; ring.head() as usize];
+    assert_eq!(ring.copy(0, &mut whole), Ok(whole.len()));
+    for position in (0..whole.len()).step_by(97) {
+        let mut reader = ring.reader(position as u64).expect("it is held");
+        let (mut read, mut into) = (Vec::new(), [0; 1316]);
+        while let Some((len, time)) = reader.read(&mut into) {
+            assert_eq!(ring.arrival((position + read.len()) as u64).map(|(at, _)| at), Some(time));
+            read.extend_from_slice(&into[..len]);
+        }
+        assert!(reader.is_at_head());
+        assert_eq!(read, whole[position..]);
+    }
+    assert!(ring.reader(ring.head()).expect("the head").is_at_head());
+}
+
+#[test]
 fn a_reader_off_the_tail_rejoins_at_the_newest_random_access_point() {
     let feed = feed(10 * TS_PACKET_BYTES);
     let publisher = feed.publish();

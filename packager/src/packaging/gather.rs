@@ -49,6 +49,7 @@ impl Packaging {
     fn begin(&mut self, leader: TrackId) -> bool {
         let Some(start) = self.anchor(leader) else { return false };
         let Some(offset) = self.clock.offset() else { return false };
+        self.leave_gap(start);
         if self.shelf.has_any() {
             self.discontinuities += 1;
             self.shelf.stats.discontinuities += 1;
@@ -56,8 +57,10 @@ impl Packaging {
         self.period += 1;
         let segment = ticks_of(self.timing.segment).max(1);
         let of_the_grid = (start.div_euclid(segment) as u64).max(self.number_min);
-        let number = self.next_number.unwrap_or(of_the_grid);
-        let place = Place { number, period: self.period, discontinuities: self.discontinuities };
+        let number =
+            self.next_number.map_or(of_the_grid, |next| of_the_grid.max(next).max(self.shelf.next_free()));
+        let sequence = self.next_sequence.unwrap_or(number);
+        let place = Place { number, sequence, period: self.period, discontinuities: self.discontinuities };
         let there = |lane: &&mut Lane| !lane.queue.is_empty() && !lane.gone;
         for lane in self.lanes.values_mut().filter(there) {
             lane.entry = Some(Cut { place, at: start, offset });
@@ -68,13 +71,15 @@ impl Packaging {
             return false;
         }
         self.lay_out(leader);
-        self.next_number = Some(number + 1);
+        (self.next_number, self.next_sequence) = (Some(number + 1), Some(sequence + 1));
         let boundary = self.boundary_after(start, leader);
         let (interval, due) = (self.shelf.key_interval(leader), boundary - 2 * self.tolerance(leader));
         let began = Start { place, at: start, source: start - offset, due };
         self.shelf.stretches.begin(began, interval, self.floor);
         self.shelf.halt(false);
-        self.away = false;
+        if std::mem::take(&mut self.away) {
+            self.back = Some(self.now);
+        }
         self.phase = Phase::Running(Running {
             leader,
             boundary,

@@ -7,6 +7,7 @@ use flambeau_media::TrackId;
 
 use super::{Cut, Gathering, Packaging, Phase, Running};
 use crate::clock::ticks_of;
+use crate::segment::TAILS;
 use crate::stretches::Start;
 
 /// A random access point this much before the grid counts as on it: the clock's steps and the rounding of time
@@ -95,7 +96,8 @@ impl Packaging {
         else {
             return;
         };
-        place.number += 1;
+        place.number += if discontinuity { 1 + TAILS } else { 1 };
+        place.sequence += 1;
         if discontinuity {
             self.discontinuities += 1;
             self.shelf.stats.discontinuities += 1;
@@ -104,7 +106,7 @@ impl Packaging {
             self.period += 1;
         }
         (place.period, place.discontinuities) = (self.period, self.discontinuities);
-        self.next_number = Some(place.number + 1);
+        (self.next_number, self.next_sequence) = (Some(place.number + 1), Some(place.sequence + 1));
         let part = self.timing.part;
         if let Some(lane) = self.lanes.get_mut(&leader) {
             lane.cut(place, offset, part, &mut self.shelf);

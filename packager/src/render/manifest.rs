@@ -15,8 +15,8 @@ use crate::segment::Segment;
 use crate::stretches::{Rule, Stretch, Stretches};
 use crate::window::Rendition;
 
-/// How often a client comes back while nobody knows when the source does.
-const UPDATE_WHILE_AWAY: Duration = Duration::from_millis(500);
+/// How often a client comes back while nobody knows when the source does, and until what it sends then can be played.
+const UPDATE_WHILE_AWAY: Duration = Duration::from_millis(250);
 /// How far back of the wall clock a low-latency client is asked to play, beside five Parts.
 const LATENCY_MARGIN: Duration = Duration::from_millis(500);
 
@@ -59,8 +59,10 @@ pub(crate) fn manifest(of: Shelves<'_>, terms: &Terms) -> Option<Playlist> {
         {
             continue;
         }
-        let breaks = next.map_or(of.halted || terms.ended, |next| !next.goes_on);
-        let end = breaks.then(|| shown.iter().map(|one| one.newest.end_utc()).min()).flatten();
+        // It lasts until the next begins, whatever hole there is: dash.js 5.2 takes the end of the last Period for that of
+        // the presentation, and passes a hole at once within a Period alone.
+        let ends = next.is_none() && terms.ended;
+        let end = ends.then(|| shown.iter().map(|one| one.newest.end_utc()).min()).flatten();
         oldest = oldest
             .or_else(|| shown.iter().filter_map(|one| one.segments.first()).map(|s| s.start_utc()).min());
         let previous = periods.last().map(|period| period.id.clone());
@@ -81,7 +83,10 @@ pub(crate) fn manifest(of: Shelves<'_>, terms: &Terms) -> Option<Playlist> {
     if periods.is_empty() {
         return None;
     }
+    let newest = of.stretches.newest().map(|number| number.to_string());
+    let awaited = of.halted || terms.paused || periods.last().map(|period| &period.id) != newest.as_ref();
     let target = terms.part * 5 + LATENCY_MARGIN;
+    let latency = Latency { target, min: target * 2 / 3, max: target * 4 };
     let by_number = periods
         .iter()
         .flat_map(|period| &period.sets)
@@ -89,14 +94,15 @@ pub(crate) fn manifest(of: Shelves<'_>, terms: &Terms) -> Option<Playlist> {
     let manifest = mpd::Manifest {
         on_demand: false,
         published: Utc::now(),
-        update_period: (!terms.ended).then_some(if of.halted { UPDATE_WHILE_AWAY } else { terms.segment }),
+        update_period: (!terms.ended).then_some(if awaited { UPDATE_WHILE_AWAY } else { terms.segment }),
         // Where Segments go by number, this alone tells how far back there are any.
         time_shift: if oldest.is_some() { terms.window.min(depth) } else { terms.segment },
-        presentation_delay: terms.target_duration * 3,
+        // Shaka at low latency goes by this alone.
+        presentation_delay: if by_number { latency.min } else { terms.target_duration * 3 },
         min_buffer: terms.target_duration,
         segment_duration_max: terms.target_duration,
         time_url: Some("../time".into()),
-        latency: by_number.then_some(Latency { target, min: target * 2 / 3, max: target * 4 }),
+        latency: by_number.then_some(latency),
         periods,
     };
     Some(text(manifest.render(), mpd::CONTENT_TYPE, terms))

@@ -165,6 +165,13 @@ impl EventMessage {
     }
 }
 
+/// A Segment without a Sample: a client that asks for one that does not come goes on from it.
+pub fn empty_segment() -> Bytes {
+    let mut b = Boxes::with_capacity(28);
+    segment_type(&mut b);
+    b.0.freeze()
+}
+
 /// `styp` (ISO/IEC 14496-12, 8.16.2): the brands of a DASH media segment (ISO/IEC 23009-1, 6.3.4.2) and of a
 /// CMAF segment, fragment and chunk (ISO/IEC 23000-19, 7.2). Later Parts of a Segment go without: it names
 /// what starts here.

@@ -10,7 +10,7 @@ mod entry;
 mod fragment;
 mod init;
 
-pub use fragment::{EVENT_SCHEME, EventMessage, Fragment, FragmentSample};
+pub use fragment::{EVENT_SCHEME, EventMessage, Fragment, FragmentSample, empty_segment};
 pub use init::init_segment;
 
 /// The `track_ID` of every Track: a CMAF Track is a file of its own.

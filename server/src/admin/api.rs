@@ -8,6 +8,7 @@ mod events;
 mod feeds;
 mod node;
 mod sessions;
+mod statistics;
 mod stream;
 
 use std::sync::Arc;
@@ -100,6 +101,7 @@ pub(super) fn router() -> Router<Arc<Sources>> {
         .routes(routes!(channels::one))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
+        .routes(routes!(statistics::of_session))
         .routes(routes!(events::list))
         .routes(routes!(stream::stream))
         .routes(routes!(config::read, config::replace))

@@ -2,29 +2,31 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use flambeau_edge::http::Viewer;
 use flambeau_edge::srt::{Pull, Pulls};
 use flambeau_ingest::srt::{Venue, Venues};
 use flambeau_media::{FeedId, Utc};
+use flambeau_srt::protocol::stats::{Counters, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Sources;
-use crate::metrics;
+use super::minutes::{Look, Minutes};
 
 /// A Feed at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct Sample {
     /// When.
     #[schema(format = DateTime)]
-    at: String,
+    pub(super) at: String,
     /// In bits a second; null while it is not live.
-    bit_rate: Option<u64>,
-    /// The fraction of packets that went missing on the way, over the last ten seconds; most come again.
-    loss: Option<f64>,
-    /// The round-trip time to the venue, in milliseconds.
-    rtt_ms: Option<f64>,
+    pub(super) bit_rate: Option<u64>,
+    /// The fraction of packets that went missing on the way, over the last ten seconds or the minute; most come again.
+    pub(super) loss: Option<f64>,
+    /// The round-trip time in milliseconds.
+    pub(super) rtt_ms: Option<f64>,
 }
 
 /// What was seen lately.
@@ -34,6 +36,8 @@ pub(super) struct Samples(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     feeds: BTreeMap<FeedId, VecDeque<Sample>>,
+    /// A day of each Feed that is configured or there.
+    minutes: BTreeMap<FeedId, Minutes>,
     sessions: HashMap<String, Track>,
     viewers: HashMap<String, Sent>,
 }
@@ -51,7 +55,33 @@ struct Sent {
 #[derive(Debug, Default)]
 struct Track {
     totals: VecDeque<Totals>,
+    latest: Interval,
+    /// A day, as long as it lives.
+    minutes: Minutes,
     seen: bool,
+}
+
+/// What a session counted between the last two looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Interval {
+    /// The totals at the last look.
+    until: Counters,
+    /// How much they had grown since the one before.
+    pub(super) counts: Counters,
+    /// From the one to the other: by the session's age.
+    pub(super) length: Duration,
+    age: Duration,
+}
+
+impl Interval {
+    fn advance(&mut self, stats: &Stats) {
+        *self = Self {
+            until: stats.total,
+            counts: stats.total.since(&self.until),
+            length: stats.age.saturating_sub(self.age),
+            age: stats.age,
+        };
+    }
 }
 
 /// Packets of a session.
@@ -64,13 +94,11 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    fn of_venue(venue: &Venue) -> Self {
-        let total = venue.session.stats().total;
+    fn of_venue(total: &Counters) -> Self {
         Self { packets: total.pkt_recv_unique + total.pkt_rcv_drop, lost: total.pkt_rcv_loss }
     }
 
-    fn of_pull(pull: &Pull) -> Self {
-        let total = pull.session.stats().total;
+    fn of_pull(total: &Counters) -> Self {
         Self { packets: total.pkt_sent_unique, lost: total.pkt_snd_loss }
     }
 }
@@ -81,11 +109,14 @@ impl Samples {
         let venues = sources.venues.as_ref().map(Venues::list).unwrap_or_default();
         let pulls = sources.pulls.as_ref().map(Pulls::list).unwrap_or_default();
         let mut state = self.lock();
+        let now = Utc::now();
         for venue in &venues {
-            state.track(publish_id(venue), Totals::of_venue(venue));
+            let stats = venue.session.stats();
+            state.track(publish_id(venue), Totals::of_venue(&stats.total), now, &stats, stats.receive_bps);
         }
         for pull in &pulls {
-            state.track(pull_id(pull), Totals::of_pull(pull));
+            let stats = pull.session.stats();
+            state.track(pull_id(pull), Totals::of_pull(&stats.total), now, &stats, stats.send_bps);
         }
         for viewer in sources.viewers() {
             state.sent(viewer_id(&viewer), viewer.bytes);
@@ -93,17 +124,18 @@ impl Samples {
         state.sessions.retain(|_, track| std::mem::take(&mut track.seen));
         state.viewers.retain(|_, sent| std::mem::take(&mut sent.seen));
         let by_feed: HashMap<&FeedId, &Venue> = venues.iter().map(|venue| (&venue.feed, venue)).collect();
-        let (at, config) = (Utc::now().to_string(), sources.live.current());
+        let (at, config) = (now.to_string(), sources.live.current());
         for feed in sources.directory.feeds() {
             let venue = by_feed.get(feed.id());
             let sample = Sample {
                 at: at.clone(),
-                bit_rate: metrics::bit_rate(&feed),
+                bit_rate: feed.bit_rate(),
                 loss: venue.and_then(|venue| state.loss(&publish_id(venue))),
                 rtt_ms: venue.map(|venue| venue.session.stats().rtt.as_secs_f64() * 1e3),
             };
             keep(state.feeds.entry(feed.id().clone()).or_default(), sample);
         }
+        state.look_at_feeds(now, sources, &by_feed);
         state.feeds.retain(|id, samples| {
             if sources.directory.feed(id).is_some() {
                 return true;
@@ -116,6 +148,16 @@ impl Samples {
     /// What a Feed was like, oldest first.
     pub(super) fn of_feed(&self, id: &str) -> Vec<Sample> {
         self.lock().feeds.get(id).map(|samples| samples.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What a Feed was like in each minute of a day, oldest first.
+    pub(super) fn day_of_feed(&self, id: &str) -> Vec<Sample> {
+        self.lock().minutes.get(id).map(Minutes::samples).unwrap_or_default()
+    }
+
+    /// What a session counted lately, and what it was like in each minute of a day.
+    pub(super) fn of_session(&self, session: &str) -> Option<(Interval, Vec<Sample>)> {
+        self.lock().sessions.get(session).map(|track| (track.latest, track.minutes.samples()))
     }
 
     /// The fraction of a session's packets that went missing on the way over the last ten seconds.
@@ -136,13 +178,37 @@ impl Samples {
 }
 
 impl State {
-    fn track(&mut self, id: String, totals: Totals) {
+    fn track(&mut self, id: String, totals: Totals, now: Utc, stats: &Stats, bit_rate: u64) {
         let track = self.sessions.entry(id).or_default();
         track.seen = true;
+        track.latest.advance(stats);
+        let rtt_ms = Some(stats.rtt.as_secs_f64() * 1e3);
+        track.minutes.look(now, Look { totals: Some(totals), rtt_ms, bit_rate: Some(bit_rate) });
         track.totals.push_back(totals);
         if track.totals.len() > LOSS_SECONDS + 1 {
             track.totals.pop_front();
         }
+    }
+
+    /// The minutes go on while a Feed is away, as long as it is configured.
+    fn look_at_feeds(&mut self, now: Utc, sources: &Sources, venues: &HashMap<&FeedId, &Venue>) {
+        for feed in sources.directory.feeds() {
+            let stats = venues.get(feed.id()).map(|venue| venue.session.stats());
+            let look = Look {
+                totals: stats.map(|stats| Totals::of_venue(&stats.total)),
+                rtt_ms: stats.map(|stats| stats.rtt.as_secs_f64() * 1e3),
+                bit_rate: feed.bit_rate(),
+            };
+            self.minutes.entry(feed.id().clone()).or_default().look(now, look);
+        }
+        let config = sources.live.current();
+        self.minutes.retain(|id, minutes| {
+            if sources.directory.feed(id).is_some() {
+                return true;
+            }
+            minutes.look(now, Look::default());
+            config.feeds.iter().any(|feed| feed.id == *id)
+        });
     }
 
     fn sent(&mut self, id: String, total: u64) {
@@ -204,14 +270,17 @@ mod tests {
     #[test]
     fn loss_is_that_of_the_last_ten_seconds() {
         let mut state = State::default();
-        state.track("s".into(), Totals { packets: 100, lost: 50 });
+        let track = |state: &mut State, totals| {
+            state.track("s".into(), totals, Utc(0), &Stats::default(), 0);
+        };
+        track(&mut state, Totals { packets: 100, lost: 50 });
         assert_eq!(state.loss("s"), None);
         for n in 1..=20 {
-            state.track("s".into(), Totals { packets: 100 + n * 100, lost: 50 + n });
+            track(&mut state, Totals { packets: 100 + n * 100, lost: 50 + n });
         }
         assert_eq!(state.loss("s"), Some(0.01));
         for _ in 0..20 {
-            state.track("s".into(), Totals { packets: 2_100, lost: 70 });
+            track(&mut state, Totals { packets: 2_100, lost: 70 });
         }
         assert_eq!(state.loss("s"), None);
         assert_eq!(fraction_lost(Totals { packets: 1, lost: 0 }, Totals { packets: 2, lost: 9 }), Some(1.0));

@@ -15,8 +15,10 @@ pub(crate) struct Feeds(pub(crate) Arc<Directory>);
 impl Collector for Feeds {
     fn collect(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let feeds = self.0.feeds();
-        let rows: Vec<_> =
-            feeds.iter().map(|feed| ([("feed", feed.id().as_str())], feed.stats(), bit_rate(feed))).collect();
+        let rows: Vec<_> = feeds
+            .iter()
+            .map(|feed| ([("feed", feed.id().as_str())], feed.stats(), feed.bit_rate()))
+            .collect();
         let each = |value: fn(&RingStats) -> u64| {
             rows.iter().map(move |(labels, stats, _)| (labels.as_slice(), value(stats)))
         };
@@ -58,21 +60,6 @@ pub(crate) fn state(feed: &Feed) -> &'static str {
         State::Waiting(_) => "waiting",
         State::Closed => "closed",
     }
-}
-
-/// The rate of a live Feed in bits a second, over the history it holds. None: not live, or not long enough.
-pub(crate) fn bit_rate(feed: &Feed) -> Option<u64> {
-    if *feed.state().borrow() != State::Live {
-        return None;
-    }
-    let ring = feed.read_burst();
-    let (tail, head) = (ring.tail(), ring.head());
-    let (first, first_bytes) = ring.arrival(tail)?;
-    let (last, _) = ring.arrival(head.checked_sub(1)?)?;
-    let seconds = last.checked_duration_since(first)?.as_secs_f64();
-    // What arrived in between: the first batch came before the time that is measured.
-    let bytes = head - tail - first_bytes as u64;
-    (seconds >= 0.1).then(|| (bytes as f64 * 8.0 / seconds) as u64)
 }
 
 const STATES: [&str; 3] = ["live", "waiting", "closed"];

@@ -42,14 +42,31 @@ impl Collector for SrtPorts {
             each(ListenerStats::inductions),
         )?;
         sheet.counters(
+            "flambeau_srt_ignored_inductions",
+            "Handshakes that got no answer, too many came at a time",
+            each(ListenerStats::inductions_ignored),
+        )?;
+        sheet.counters(
             "flambeau_srt_conclusions",
             "Callers that proved their address",
             each(ListenerStats::conclusions),
         )?;
+        let rejections: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(|(name, stats)| {
+                let codes = stats.rejections().into_iter();
+                codes.map(move |(code, count)| (*name, code.to_string(), count))
+            })
+            .collect();
+        let rejections: Vec<_> = rejections
+            .iter()
+            .map(|(name, code, count)| ([("listener", *name), ("code", code.as_str())], *count))
+            .collect();
         sheet.counters(
             "flambeau_srt_rejections",
-            "Handshakes turned down",
-            each(ListenerStats::rejections),
+            "Handshakes turned down, by the code the caller got",
+            rejections.iter().map(|(labels, count)| (labels.as_slice() as Labels<'_>, *count)),
         )?;
         sheet.counters(
             "flambeau_srt_send_failures",
@@ -142,6 +159,21 @@ impl Collector for SrtSessions {
             "flambeau_srt_session_flight_packets",
             "Packets sent and not acknowledged (pktFlightSize)",
             with(|s| s.flight as f64),
+        )?;
+        sheet.gauges(
+            "flambeau_srt_session_receive_buffer_packets",
+            "Packets that wait for their time (pktRcvBuf)",
+            with(|s| s.receive_held as f64),
+        )?;
+        sheet.gauges(
+            "flambeau_srt_session_receive_latency_seconds",
+            "Latency agreed for what is received (msRcvTsbPdDelay)",
+            with(|s| s.receive_latency.as_secs_f64()),
+        )?;
+        sheet.gauges(
+            "flambeau_srt_session_send_latency_seconds",
+            "Latency agreed for what is sent (msSndTsbPdDelay)",
+            with(|s| s.send_latency.as_secs_f64()),
         )?;
         let samples: Vec<_> = labels
             .iter()

@@ -65,6 +65,39 @@ async fn a_feed_its_channel_and_its_sessions_are_told_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_tells_what_it_counts_by_the_names_of_libsrt() {
+    let scratch = Scratch::new("api-statistics").await;
+    let server = Server::start(&scratch, &Setup::feeds(&[FEED], None)).await;
+    let _on_air = OnAir::start(&scratch, &server, FEED, seconds(120)).await;
+    // A look a second: two of them.
+    tokio::time::sleep(seconds(3)).await;
+    let sessions = server.see("/api/v1/sessions").await["sessions"].clone();
+    for (index, count) in [(0, "pktRecv"), (1, "pktSent")] {
+        let id = sessions[index]["id"].as_str().expect("an id").to_owned();
+        let told = server.see(&format!("/api/v1/sessions/{id}/statistics")).await;
+        let (total, interval) = (told["total"][count].as_u64(), told["interval"][count].as_u64());
+        assert!(total > interval && interval > Some(0), "{told}");
+        assert!(told["instant"]["msRTT"].as_f64() > Some(0.0), "{told}");
+        let interval_ms = told["interval_ms"].as_u64().expect("a number");
+        assert!((200..5_000).contains(&interval_ms), "{interval_ms}");
+    }
+    refused(&server.admin("/api/v1/sessions/srt-in-999/statistics").await, 404);
+    refused(&server.admin(&format!("/api/v1/feeds/{FEED}/history?span=year")).await, 400);
+
+    let minute = async |path: String, of: &str| {
+        let told = server.see(&path).await;
+        let newest = told[of].as_array().and_then(|minutes| minutes.last())?.clone();
+        (newest["rtt_ms"].is_f64() && newest["loss"].is_f64()).then_some(())
+    };
+    until(seconds(70), "a minute has passed", async || {
+        minute(format!("/api/v1/feeds/{FEED}/history?span=day"), "samples").await
+    })
+    .await;
+    let id = sessions[1]["id"].as_str().expect("an id").to_owned();
+    minute(format!("/api/v1/sessions/{id}/statistics"), "minutes").await.expect("the puller's minute too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_that_is_ended_is_turned_away() {
     let scratch = Scratch::new("api-viewer").await;
     let server = Server::start(&scratch, &Setup::feeds(&[FEED], None)).await;
@@ -95,6 +128,7 @@ async fn the_description_names_each_path_and_each_answer() {
         "/api/v1/feeds",
         "/api/v1/feeds/{id}",
         "/api/v1/feeds/{id}/history",
+        "/api/v1/sessions/{id}/statistics",
         "/api/v1/channels",
         "/api/v1/channels/{id}",
         "/api/v1/sessions",

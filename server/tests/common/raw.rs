@@ -24,7 +24,7 @@ impl RawCaller {
 
     /// Says hello and hears nothing back.
     pub(crate) async fn induce(&self) {
-        self.socket.send(&self.handshake(4, 2, INDUCTION, 0, &[])).await.expect("sent");
+        self.socket.send(&handshake(self.socket_id, 4, 2, INDUCTION, 0, &[])).await.expect("sent");
     }
 
     /// Says hello and answers with the cookie it got; None when the listener stays silent.
@@ -42,7 +42,7 @@ impl RawCaller {
             turned[..word.len()].copy_from_slice(word);
             extensions.extend(turned.iter().rev());
         }
-        let datagram = self.handshake(5, 1 | 4, CONCLUSION, induced.cookie, &extensions);
+        let datagram = handshake(self.socket_id, 5, 1 | 4, CONCLUSION, induced.cookie, &extensions);
         self.socket.send(&datagram).await.expect("sent");
         Some(())
     }
@@ -79,13 +79,21 @@ impl RawCaller {
             }
         }
     }
+}
 
-    fn handshake(&self, version: u32, field: u32, kind: u32, cookie: u32, extensions: &[u8]) -> Vec<u8> {
-        let isn = 0x1234_5678;
-        let header = [HANDSHAKE, 0, 0, 0];
-        let body = [version, field, isn, 1500, 8192, kind, self.socket_id, cookie, 0x0100_007F, 0, 0, 0];
-        let words = header.iter().chain(&body);
-        words.flat_map(|word| word.to_be_bytes()).chain(extensions.iter().copied()).collect()
+fn handshake(socket_id: u32, version: u32, field: u32, kind: u32, cookie: u32, extensions: &[u8]) -> Vec<u8> {
+    let isn = 0x1234_5678;
+    let header = [HANDSHAKE, 0, 0, 0];
+    let body = [version, field, isn, 1500, 8192, kind, socket_id, cookie, 0x0100_007F, 0, 0, 0];
+    let words = header.iter().chain(&body);
+    words.flat_map(|word| word.to_be_bytes()).chain(extensions.iter().copied()).collect()
+}
+
+/// The `n`-th datagram of a flood: a hello, or an answer to one with a cookie that nobody gave.
+pub(crate) fn flood_datagram(n: u32) -> Vec<u8> {
+    match n % 2 {
+        0 => handshake(n | 1, 4, 2, INDUCTION, 0, &[]),
+        _ => handshake(n, 5, 0, CONCLUSION, n.wrapping_mul(0x9E37_79B9), &[]),
     }
 }
 

@@ -13,6 +13,7 @@ use super::listener::Shared;
 use super::request::random_socket_id;
 use super::session::{Role, Session};
 use super::socket::{Route, Socket};
+use super::waker::{Commands, Waker};
 use super::worker::{Command, End, Opening, start};
 use crate::protocol::connection::{Connection, Settings};
 use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
@@ -61,7 +62,9 @@ pub async fn connect(dial: Dial, role: Role, shutdown: CancellationToken) -> Res
     let socket = UdpSocket::from_std(Socket::bind(any, false)?)?;
     let (peer, settings) = (dial.address, dial.settings);
     let (negotiated, arrived, opened) = shake_hands(&socket, dial).await?;
-    let (commands, receiver) = mpsc::channel::<Command>(COMMANDS_MAX);
+    let (queue, receiver) = mpsc::channel::<Command>(COMMANDS_MAX);
+    let waker = Waker::new()?;
+    let commands = Commands::new(queue, waker.clone());
     let session = Session::new(peer, negotiated.local_socket, commands.clone());
     let opening = Opening {
         route: Route { peer, local: None },
@@ -69,13 +72,14 @@ pub async fn connect(dial: Dial, role: Role, shutdown: CancellationToken) -> Res
         role,
         opened,
         response: None,
-        _slot: None,
+        _place: None,
         end: End::new(session.shared()),
     };
-    commands.try_send(Command::Open(Box::new(opening))).expect("the queue is new and empty");
+    // The queue is new and empty.
+    commands.try_send(Command::Open(Box::new(opening)));
     let name = format!("srt-call-{}", peer.port());
     let mut post = Some((receiver, None));
-    start(name, socket.into_std()?, Arc::new(Shared::default()), shutdown, move || post.take())?;
+    start(name, socket.into_std()?, waker, Arc::new(Shared::default()), shutdown, move || post.take())?;
     Ok(session)
 }
 

@@ -1,30 +1,34 @@
 //! A port that many callers share.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::{Gate, Limits};
 use super::request::Request;
 use super::socket::Socket;
+use super::waker::{Commands, Waker};
 use super::worker::{Greeter, start};
 use crate::protocol::handshake::CookieSecret;
+use crate::protocol::reject::Reason;
 
 /// How a listener is set up.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerSettings {
-    /// Sessions and undecided requests together; more callers are turned away with `Overload` (1402).
-    pub sessions_max: usize,
+    /// How many may come in, and how often.
+    pub limits: Limits,
     /// Threads that share the port, each with its own socket.
     pub workers: usize,
 }
 
 impl Default for ListenerSettings {
     fn default() -> Self {
-        Self { sessions_max: 1_000, workers: 1 }
+        Self { limits: Limits::default(), workers: 1 }
     }
 }
 
@@ -38,7 +42,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `address` and starts the workers. `shutdown` ends them, and every session with them.
+    /// Binds `address` and starts the workers. `shutdown` ends them, and every session with them. To be called within a
+    /// tokio runtime.
     ///
     /// # Errors
     /// The address is in use, or not ours to bind.
@@ -48,8 +53,8 @@ impl Listener {
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-        let shared =
-            Arc::new(Shared { sessions_max: AtomicUsize::new(settings.sessions_max), ..Shared::default() });
+        let shared = Arc::new(Shared::default());
+        shared.gate.limit(settings.limits);
         let secret = Arc::new(CookieSecret::random());
         let workers = settings.workers.max(1);
         if workers > 1 && address.port() != 0 {
@@ -64,13 +69,16 @@ impl Listener {
         }
         for (index, socket) in sockets.into_iter().enumerate() {
             let (secret, sender, greeted) = (secret.clone(), sender.clone(), shared.clone());
+            let waker = Waker::new()?;
+            let calling = waker.clone();
             let posts = move || {
-                let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+                let (queue, receiver) = mpsc::channel(COMMANDS_MAX);
+                let commands = Commands::new(queue, calling.clone());
                 let greeter = Greeter::new(secret.clone(), sender.clone(), commands, greeted.clone());
                 Some((receiver, Some(greeter)))
             };
             let name = format!("srt-{}-{index}", local.port());
-            start(name, socket, shared.clone(), shutdown.clone(), posts)?;
+            start(name, socket, waker, shared.clone(), shutdown.clone(), posts)?;
         }
         Ok(Self { requests, local, shared, shutdown })
     }
@@ -88,9 +96,9 @@ impl Listener {
         }
     }
 
-    /// Changes [`ListenerSettings::sessions_max`] from now on. Sessions beyond a lower limit go on.
-    pub fn limit_sessions(&self, sessions_max: usize) {
-        self.shared.sessions_max.store(sessions_max, Ordering::Relaxed);
+    /// Changes [`ListenerSettings::limits`] from now on. Sessions beyond a lower limit go on.
+    pub fn limit(&self, limits: Limits) {
+        self.shared.gate.limit(limits);
     }
 
     /// The counters of this port, which outlive the listener.
@@ -107,9 +115,9 @@ macro_rules! totals {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[derive(Debug, Default)]
         pub(super) struct Shared {
-            pub(super) sessions_max: AtomicUsize,
-            callers: AtomicUsize,
+            pub(super) gate: Arc<Gate>,
             pub(super) sessions: AtomicUsize,
+            rejections: Mutex<BTreeMap<u32, u64>>,
             $(pub(super) $name: AtomicU64,)*
         }
 
@@ -117,6 +125,11 @@ macro_rules! totals {
             /// Sessions that are open.
             pub fn sessions(&self) -> usize {
                 self.0.sessions.load(Ordering::Relaxed)
+            }
+
+            /// Handshakes turned down, by us or by whoever decided: how many with each code ([`Reason::code`]).
+            pub fn rejections(&self) -> BTreeMap<u32, u64> {
+                self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
             }
 
             $($(#[$doc])* pub fn $name(&self) -> u64 {
@@ -135,10 +148,10 @@ totals! {
     datagrams_malformed,
     /// Handshakes answered with a cookie.
     inductions,
+    /// Handshakes that got no answer: too many came at a time.
+    inductions_ignored,
     /// Handshakes that proved their address.
     conclusions,
-    /// Handshakes turned down, by us or by whoever decided.
-    rejections,
     /// Send calls that the kernel had no room for.
     send_failures,
     /// Receive calls that failed.
@@ -152,25 +165,11 @@ impl Shared {
     pub(super) fn count(total: &AtomicU64) {
         total.fetch_add(1, Ordering::Relaxed);
     }
-}
 
-/// A caller's place within the port's limit, whichever worker it came to: from its request to the end of its session.
-#[derive(Debug)]
-pub(super) struct Slot(Arc<Shared>);
-
-impl Slot {
-    /// A place, while there is one.
-    pub(super) fn take(shared: &Arc<Shared>) -> Option<Arc<Self>> {
-        let most = shared.sessions_max.load(Ordering::Relaxed);
-        let more = |taken: usize| (taken < most).then_some(taken + 1);
-        shared.callers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Arc::new(Self(shared.clone())))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.callers.fetch_sub(1, Ordering::Relaxed);
+    /// Adds a handshake turned down. The codes are our own, so there are few.
+    pub(super) fn count_rejection(&self, reason: Reason) {
+        *self.rejections.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.code()).or_default() +=
+            1;
     }
 }
 

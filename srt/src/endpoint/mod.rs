@@ -7,13 +7,16 @@
 //! may think as long as it likes (until the peer gives up) without holding up anyone else.
 
 mod caller;
+mod gate;
 mod listener;
 mod request;
 mod session;
 mod socket;
+mod waker;
 mod worker;
 
 pub use caller::{ConnectError, Dial, connect};
+pub use gate::Limits;
 pub use listener::{Listener, ListenerSettings, ListenerStats};
 pub use request::{AcceptError, Acceptance, Request};
 pub use session::{Role, Session, Sink, Verdict};

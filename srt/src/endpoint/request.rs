@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
-use super::listener::{Shared, Slot};
+use super::gate::Place;
+use super::listener::Shared;
 use super::session::{Role, Session};
 use super::socket::Route;
+use super::waker::Commands;
 use super::worker::{Command, End, Opening};
 use crate::protocol::connection::{Connection, Settings};
 use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
@@ -25,9 +27,9 @@ pub struct Request {
     route: Route,
     arrived: Instant,
     proposal: Option<Proposal>,
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     shared: Arc<Shared>,
-    slot: Option<Arc<Slot>>,
+    place: Option<Arc<Place>>,
 }
 
 /// On what terms a caller is let in.
@@ -57,11 +59,11 @@ impl Request {
         route: Route,
         proposal: Proposal,
         arrived: Instant,
-        commands: mpsc::Sender<Command>,
+        commands: Commands,
         shared: Arc<Shared>,
-        slot: Arc<Slot>,
+        place: Arc<Place>,
     ) -> Self {
-        Self { route, arrived, proposal: Some(proposal), commands, shared, slot: Some(slot) }
+        Self { route, arrived, proposal: Some(proposal), commands, shared, place: Some(place) }
     }
 
     /// Where the caller is.
@@ -104,7 +106,7 @@ impl Request {
         let (proposal, crypto) = match unlocking.await {
             Ok((proposal, Ok(crypto))) => (proposal, crypto),
             Ok((proposal, Err(reason))) => {
-                Shared::count(&self.shared.rejections);
+                self.shared.count_rejection(reason);
                 self.dismiss(peer_socket, Some(listener::reject(&proposal, reason))).await;
                 return Err(AcceptError::Refused(reason));
             }
@@ -131,29 +133,29 @@ impl Request {
             role,
             opened,
             response: Some(response),
-            _slot: self.slot.take(),
+            _place: self.place.take(),
             end: End::new(session.shared()),
         };
         let sent = self.commands.send(Command::Open(Box::new(opening))).await;
-        sent.map(|()| session).map_err(|_| AcceptError::Closed)
+        if sent { Ok(session) } else { Err(AcceptError::Closed) }
     }
 
     /// Turns the caller away.
     pub async fn reject(mut self, reason: Reason) {
         let proposal = self.take_proposal();
-        Shared::count(&self.shared.rejections);
+        self.shared.count_rejection(reason);
         self.dismiss(proposal.socket_id, Some(listener::reject(&proposal, reason))).await;
     }
 
     /// The datagram that turns the caller away, for a worker that sends it itself.
     pub(super) fn turn_away(mut self, reason: Reason) -> Vec<u8> {
-        Shared::count(&self.shared.rejections);
+        self.shared.count_rejection(reason);
         listener::reject(&self.take_proposal(), reason)
     }
 
     async fn dismiss(&self, peer_socket: u32, response: Option<Vec<u8>>) {
-        // An error means that the worker has ended.
-        let _ = self.commands.send(Command::Dismiss { route: self.route, peer_socket, response }).await;
+        // Where the worker has ended, nobody waits for an answer.
+        self.commands.send(Command::Dismiss { route: self.route, peer_socket, response }).await;
     }
 
     fn proposal(&self) -> &Proposal {
@@ -168,11 +170,11 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         let Some(proposal) = self.proposal.take() else { return };
-        Shared::count(&self.shared.rejections);
+        self.shared.count_rejection(Reason::Close);
         let (route, peer_socket) = (self.route, proposal.socket_id);
         let response = Some(listener::reject(&proposal, Reason::Close));
         // A full queue loses the courtesy alone: the worker forgets the caller by itself.
-        let _ = self.commands.try_send(Command::Dismiss { route, peer_socket, response });
+        self.commands.try_send(Command::Dismiss { route, peer_socket, response });
     }
 }
 

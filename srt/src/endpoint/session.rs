@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
+use super::waker::Commands;
 use super::worker::Command;
 use crate::protocol::connection::CloseReason;
 use crate::protocol::receiver::Payload;
@@ -39,7 +40,7 @@ pub enum Role {
 #[derive(Debug, Clone)]
 pub struct Session {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: Commands,
     id: u32,
 }
 
@@ -57,7 +58,7 @@ struct Snapshot {
 }
 
 impl Session {
-    pub(super) fn new(peer: SocketAddr, id: u32, commands: mpsc::Sender<Command>) -> Self {
+    pub(super) fn new(peer: SocketAddr, id: u32, commands: Commands) -> Self {
         let snapshot = Mutex::new(Snapshot { stats: Stats::default(), heard: Instant::now() });
         Self { shared: Arc::new(Shared { peer, snapshot, closed: watch::Sender::new(None) }), commands, id }
     }
@@ -98,8 +99,8 @@ impl Session {
 
     /// Ends the session; the peer is told.
     pub async fn close(&self) {
-        // An error means that the worker has ended, and the session with it.
-        let _ = self.commands.send(Command::Close(self.id)).await;
+        // Where the worker has ended, the session has with it.
+        self.commands.send(Command::Close(self.id)).await;
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {

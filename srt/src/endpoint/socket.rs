@@ -1,14 +1,14 @@
 //! A UDP socket that reads and writes runs of datagrams.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::BytesMut;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Type};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
+use super::waker::Waker;
 use crate::protocol::burst::Burst;
 
 /// Where a datagram came from, and which of our addresses it was sent to.
@@ -23,12 +23,50 @@ pub(super) struct Route {
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
+}
+
+/// Datagrams that have arrived.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
     buffers: Box<[u8]>,
+    metas: Vec<RecvMeta>,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        Self { buffers: vec![0; BATCH_SIZE * BUFFER_BYTES].into(), metas: Vec::with_capacity(BATCH_SIZE) }
+    }
+
+    /// Fewer runs than one call takes: there is nothing more.
+    pub(super) fn is_drained(&self) -> bool {
+        self.metas.len() < BATCH_SIZE
+    }
+
+    /// Each datagram where it lies, with when it came, a run of them that the kernel has put together taken apart. Returns
+    /// how many.
+    ///
+    /// The kernel tells when each came: clocks and round trips are measured by that, however long it lay there.
+    pub(super) fn each(&mut self, now: Instant, mut take: impl FnMut(Instant, Route, &mut [u8])) -> usize {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut count = 0;
+        for (meta, buffer) in self.metas.iter().zip(self.buffers.chunks_exact_mut(BUFFER_BYTES)) {
+            let route = Route { peer: meta.addr, local: meta.dst_ip };
+            let age = meta.timestamp.map_or(Duration::ZERO, |came| wall.saturating_sub(came));
+            let came = now.checked_sub(age.min(AGE_MAX)).unwrap_or(now);
+            let run = &mut buffer[..meta.len.min(BUFFER_BYTES)];
+            let stride = meta.stride.clamp(1, run.len().max(1));
+            for datagram in run.chunks_mut(stride) {
+                take(came, route, datagram);
+                count += 1;
+            }
+        }
+        count
+    }
 }
 
 impl Socket {
     /// Binds `address`; with `shared`, other sockets of this process may bind it as well.
-    pub(super) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::UdpSocket> {
+    pub(super) fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
         let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_port(shared)?;
         if address.is_ipv6() {
@@ -40,50 +78,42 @@ impl Socket {
         Ok(socket.into())
     }
 
-    /// Takes a bound socket into the runtime of the calling thread.
-    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
-        let io = UdpSocket::from_std(socket)?;
+    /// Takes a bound socket.
+    pub(super) fn new(io: UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new((&io).into())?;
-        Ok(Self { buffers: vec![0; BATCH_SIZE * BUFFER_BYTES].into(), io, state })
+        Ok(Self { state, io })
     }
 
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.io.readable().await
-    }
-
-    /// Hands what has arrived to `take`, a datagram at a time. Returns how many there were; zero: none for now.
-    ///
-    /// A run of datagrams that the kernel has put together is copied once, into allocations that a few of them share:
-    /// one that is kept must not keep a whole run of its peer's.
-    pub(super) fn receive(&mut self, mut take: impl FnMut(Route, BytesMut)) -> io::Result<usize> {
-        let mut metas = [RecvMeta::default(); BATCH_SIZE];
-        let (io, state, buffers) = (&self.io, &self.state, &mut self.buffers);
-        let received = io.try_io(Interest::READABLE, || {
-            let mut chunks = buffers.chunks_exact_mut(BUFFER_BYTES);
-            let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
-                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-            state.recv(io.into(), &mut slices, &mut metas)
-        });
-        let runs = match received {
-            Ok(runs) => runs,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        let mut count = 0;
-        for (meta, buffer) in metas.iter().zip(self.buffers.chunks_exact(BUFFER_BYTES)).take(runs) {
-            let route = Route { peer: meta.addr, local: meta.dst_ip };
-            let run = &buffer[..meta.len.min(BUFFER_BYTES)];
-            let stride = meta.stride.clamp(1, run.len().max(1));
-            for together in run.chunks(stride * SHARED_MAX) {
-                let mut together = BytesMut::from(together);
-                while !together.is_empty() {
-                    let datagram = together.split_to(stride.min(together.len()));
-                    take(route, datagram);
-                    count += 1;
-                }
-            }
+    /// Waits until `waker` is called, or for so long; until a datagram comes too, if `readable`. Returns whether it was
+    /// called.
+    pub(super) fn wait(&self, waker: &Waker, readable: bool, timeout: Duration) -> io::Result<bool> {
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+        let mut sources = [PollFd::new(waker, PollFlags::IN), PollFd::new(&self.io, PollFlags::IN)];
+        let sources = if readable { &mut sources[..] } else { &mut sources[..1] };
+        match poll(sources, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(count)
+        let called = !sources[0].revents().is_empty();
+        if called {
+            waker.clear();
+        }
+        Ok(called)
+    }
+
+    /// Fills `inbox` with what has arrived; false: nothing.
+    pub(super) fn receive(&self, inbox: &mut Inbox) -> io::Result<bool> {
+        inbox.metas.resize(BATCH_SIZE, RecvMeta::default());
+        let mut chunks = inbox.buffers.chunks_exact_mut(BUFFER_BYTES);
+        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        let received = self.state.recv((&self.io).into(), &mut slices, &mut inbox.metas);
+        inbox.metas.truncate(*received.as_ref().unwrap_or(&0));
+        match received {
+            Ok(runs) => Ok(runs > 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a burst. Returns how many of its runs the kernel had no room for: they are lost like any packet on the
@@ -101,7 +131,6 @@ impl Socket {
                     segment_size: (run.len() > size).then_some(size),
                     src_ip: route.local,
                 };
-                // The kernel is asked each time: the runtime's notion of it is as old as the last wait.
                 let sent = self.state.try_send((&self.io).into(), &transmit);
                 lost += usize::from(sent.is_err());
             }
@@ -130,11 +159,11 @@ fn enlarge_buffers(socket: &socket2::Socket) -> io::Result<()> {
     Ok(())
 }
 
+/// A datagram lay in the socket for so long at most: a wall clock that was set meanwhile must not tell otherwise.
+const AGE_MAX: Duration = Duration::from_millis(50);
+
 /// What a GRO run may hold.
 const BUFFER_BYTES: usize = 64 * 1024;
-
-/// Datagrams that share an allocation.
-const SHARED_MAX: usize = 8;
 
 /// Three seconds of a 20 Mb/s feed: what a worker may be busy for without a loss.
 const SOCKET_BUFFER_BYTES: usize = 8 << 20;

@@ -11,7 +11,7 @@ use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
 use crate::protocol::handshake::caller::{Caller, CallerConfig, CallerError};
 use crate::protocol::receiver::Payload;
 use crate::protocol::reject::Reason;
-use crate::protocol::sender::{Next, Source};
+use crate::protocol::sender::{Outlet, Source, Supply};
 use crate::protocol::seq::SeqNo;
 use crate::protocol::stream_id::StreamId;
 
@@ -31,14 +31,15 @@ impl Sink for Collect {
 struct Numbers(u64);
 
 impl Source for Numbers {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        if self.0 == PACKETS {
-            return Next::End;
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while self.0 < PACKETS {
+            let position = self.0;
+            let Some(into) = out.room() else { return Supply::Open };
+            into[..1316].fill(position as u8);
+            out.put(position, 1316, now);
+            self.0 += 1;
         }
-        let position = self.0;
-        self.0 += 1;
-        self.again(position, &mut into[..1316]);
-        Next::Payload { position, len: 1316, origin: now }
+        Supply::Ended
     }
 
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool {
@@ -62,8 +63,12 @@ fn dial(listener: &Listener, passphrase: Option<&str>) -> Dial {
 
 fn listen(shutdown: &CancellationToken) -> Listener {
     let address = "127.0.0.1:0".parse().expect("an address");
-    Listener::bind(address, ListenerSettings { sessions_max: 4, workers: 2 }, shutdown.clone())
-        .expect("a free port")
+    Listener::bind(
+        address,
+        ListenerSettings { limits: Limits { sessions_max: 4, ..Limits::default() }, workers: 2 },
+        shutdown.clone(),
+    )
+    .expect("a free port")
 }
 
 fn acceptance(passphrase: Option<&str>) -> Acceptance {
@@ -171,7 +176,7 @@ impl Drop for Panics {
 async fn a_panic_in_a_sink_ends_that_session_alone() {
     let shutdown = CancellationToken::new();
     let address = "127.0.0.1:0".parse().expect("an address");
-    let settings = ListenerSettings { sessions_max: 4, workers: 1 };
+    let settings = ListenerSettings { limits: Limits { sessions_max: 4, ..Limits::default() }, workers: 1 };
     let mut listener = Listener::bind(address, settings, shutdown.clone()).expect("a free port");
     let good =
         tokio::spawn(connect(dial(&listener, None), Role::Send(Box::new(Numbers(0))), shutdown.clone()));

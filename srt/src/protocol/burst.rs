@@ -38,16 +38,28 @@ impl Burst {
 
     /// Adds a datagram: `write` fills the front of a buffer and returns how many bytes it used; none takes it back.
     pub fn push(&mut self, write: impl FnOnce(&mut [u8; DATAGRAM_BYTES]) -> Option<usize>) -> Option<usize> {
-        let start = self.ends.last().copied().unwrap_or(0);
+        let len = write(self.room())?;
+        Some(self.commit(len))
+    }
+
+    /// Room for the next datagram.
+    pub fn room(&mut self) -> &mut [u8; DATAGRAM_BYTES] {
+        let start = self.end();
         if self.bytes.len() < start + DATAGRAM_BYTES {
             self.bytes.resize((start + DATAGRAM_BYTES).next_power_of_two(), 0);
         }
-        let room = self.bytes[start..].first_chunk_mut().expect("the buffer was just grown by that much");
-        let len = write(room).map(|len| len.min(DATAGRAM_BYTES));
-        if let Some(len) = len {
-            self.ends.push(start + len);
-        }
+        self.bytes[start..].first_chunk_mut().expect("the buffer was just grown by that much")
+    }
+
+    /// The next datagram is the first `len` bytes of [`Burst::room`].
+    pub fn commit(&mut self, len: usize) -> usize {
+        let len = len.min(DATAGRAM_BYTES).min(self.bytes.len() - self.end());
+        self.ends.push(self.end() + len);
         len
+    }
+
+    fn end(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
     }
 
     /// The datagrams in runs that one send call can carry: all of a run have the first one's size, but for a

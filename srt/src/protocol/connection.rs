@@ -17,7 +17,7 @@ use super::handshake::{Flags, Negotiated};
 use super::pacer::Bandwidth;
 use super::receiver::{Payload, Receiver};
 use super::rtt::Rtt;
-use super::sender::Sender;
+use super::sender::{Path, Sender};
 use super::stats::{Counters, Stats};
 use acknowledge::Acknowledger;
 use outgoing::Pending;
@@ -124,6 +124,11 @@ impl Connection {
         }
     }
 
+    /// Whether there is something to do at once: the peer waits for it. All else may wait for the next burst.
+    pub fn is_urgent(&self) -> bool {
+        !matches!(self.state, State::Open) || self.sender.lost() > 0 || self.pending.is_urgent()
+    }
+
     /// When the peer was last heard.
     pub fn heard(&self) -> Instant {
         self.heard
@@ -182,7 +187,15 @@ impl Connection {
 
     /// Moves what is due to `into`, in order.
     pub fn deliver(&mut self, now: Instant, into: &mut Vec<Payload>) {
-        let given_up = self.receiver.deliver(now, into);
+        self.deliver_early(now, Duration::ZERO, into);
+    }
+
+    /// Moves what is due within `early` to `into`, in order: for an owner that comes now and then, and takes a payload when it
+    /// comes nearest to its time. An eighth of the latency is never given away so; what is missing is waited for until its
+    /// time.
+    pub fn deliver_early(&mut self, now: Instant, early: Duration, into: &mut Vec<Payload>) {
+        let early = early.min(self.negotiated.receive_latency / 8);
+        let given_up = self.receiver.deliver(now, early, into);
         self.counters.pkt_rcv_drop += u64::from(given_up);
         if matches!(self.state, State::Draining(_)) && self.receiver.is_empty() {
             self.end(CloseReason::Peer);
@@ -236,6 +249,11 @@ impl Connection {
         if self.sender.probe_due(&self.rtt).is_some_and(|due| due <= now) {
             self.sender.probe(now);
         }
+    }
+
+    /// What a retransmission has to meet.
+    fn path(&self) -> Path {
+        Path { rtt: self.rtt, latency: self.negotiated.send_latency }
     }
 
     /// Microseconds of the connection's life, wrapping: the timestamps of our packets.

@@ -254,11 +254,12 @@ impl Receiver {
         }
     }
 
-    /// Takes out everything that is due, in order. Returns how many packets were given up for being too late.
-    pub(super) fn deliver(&mut self, now: Instant, into: &mut Vec<Payload>) -> u32 {
+    /// Takes out everything that is due within `early`, in order. Returns how many packets were given up: what is missing may
+    /// come until what is behind it is due.
+    pub(super) fn deliver(&mut self, now: Instant, early: Duration, into: &mut Vec<Payload>) -> u32 {
         loop {
             match self.slots.front() {
-                Some(Slot::Packet { due, .. }) if *due <= now => self.pop(into),
+                Some(Slot::Packet { due, .. }) if *due <= now + early => self.pop(into),
                 Some(Slot::Dropped) => self.pop(into),
                 Some(Slot::Missing { .. }) => match self.first_due() {
                     Some((behind, due)) if due <= now => (0..behind).for_each(|_| self.pop(into)),

@@ -1,7 +1,7 @@
 //! What is sent: new payloads as the cap allows, lost ones again while they still help.
 //!
 //! The sender owns no payload. It remembers of each packet in flight where its payload lies (a position that the
-//! [`Source`] gave it) and reads it there again for a retransmission: 32 bytes a packet in flight.
+//! [`Source`] gave it) and reads it there again for a retransmission: 40 bytes a packet in flight.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,29 +13,31 @@ use super::seq::SeqNo;
 
 /// Where a session's payloads come from. Called on the session's worker: it must not block.
 pub trait Source: Send {
-    /// Copies the next payload to the front of `into` (at most its length) and says where it lies.
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next;
+    /// Hands over payloads, oldest first, until there are none for now or `out` has no room: called once a burst, so that
+    /// what a burst needs (a lock, a look at where it stands) is done once.
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply;
 
     /// Copies the payload at `position` again, `into.len()` bytes; false when it is no longer held.
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool;
 }
 
-/// A [`Source`]'s answer.
+/// Where a [`Source`] puts its payloads: the burst that is about to be sent.
+pub trait Outlet {
+    /// Room for the next payload; none when the burst is full, or the receiver, or the cap on the rate.
+    fn room(&mut self) -> Option<&mut [u8]>;
+
+    /// The next payload is in the first `len` bytes of the room. `position`: where to read it again. `origin`: when it came
+    /// to be; the receiver plays it at this time plus the latency.
+    fn put(&mut self, position: u64, len: usize, origin: Instant);
+}
+
+/// Whether a [`Source`] goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// A payload.
-    Payload {
-        /// Where to read it again.
-        position: u64,
-        /// Its bytes.
-        len: usize,
-        /// When it came to be: the receiver plays it at this time plus the latency.
-        origin: Instant,
-    },
-    /// Nothing for now.
-    Empty,
-    /// Nothing any more: the session ends once all is acknowledged.
-    End,
+pub enum Supply {
+    /// It does.
+    Open,
+    /// Nothing comes any more: the session ends once all is acknowledged.
+    Ended,
 }
 
 /// A packet in flight.
@@ -47,7 +49,18 @@ pub(super) struct Flight {
     sent_us: u32,
     pub(super) len: u16,
     resent: bool,
+    /// It is to be sent again.
     lost: bool,
+    /// Copies of it that are to go after that.
+    copies: u8,
+}
+
+/// What a retransmission has to meet: the path, and when its packet must be there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
+    pub(super) rtt: Rtt,
+    /// A packet that is sent by its origin plus this is in time.
+    pub(super) latency: Duration,
 }
 
 /// The sending half of a connection.
@@ -57,11 +70,15 @@ pub(super) struct Sender {
     first: SeqNo,
     flight: VecDeque<Flight>,
     lost: VecDeque<SeqNo>,
+    /// Of these a copy has gone, and another is to go when nothing else does.
+    copied: VecDeque<SeqNo>,
     peer_window: u32,
     pub(super) pacer: Pacer,
     progress: Instant,
     probes: u32,
     allowance: Allowance,
+    /// Quarters of a packet that may go as second and third copies.
+    spare: u32,
 }
 
 impl Sender {
@@ -70,11 +87,13 @@ impl Sender {
             first,
             flight: VecDeque::new(),
             lost: VecDeque::new(),
+            copied: VecDeque::new(),
             peer_window: peer_window.max(1),
             pacer: Pacer::new(bandwidth, now),
             progress: now,
             probes: 0,
             allowance: Allowance::new(now),
+            spare: SPARE_MAX,
         }
     }
 
@@ -103,17 +122,45 @@ impl Sender {
         if self.flight.is_empty() {
             self.progress = now;
         }
-        self.flight.push_back(Flight { position, origin, sent_us: now_us, len, resent: false, lost: false });
+        self.spare = (self.spare + 1).min(SPARE_MAX);
+        self.flight.push_back(Flight {
+            position,
+            origin,
+            sent_us: now_us,
+            len,
+            resent: false,
+            lost: false,
+            copies: 0,
+        });
     }
 
     /// The next packet to send again, taken off the list; the caller sends it now.
     pub(super) fn take_lost(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
         while let Some(sequence) = self.lost.pop_front() {
-            let Some(flight) = self.flight_mut(sequence) else { continue };
-            if std::mem::take(&mut flight.lost) {
-                (flight.sent_us, flight.resent) = (now_us, true);
-                return Some((sequence, *flight));
+            let Some(flight) = self.flight_mut(sequence).filter(|flight| flight.lost) else { continue };
+            (flight.lost, flight.sent_us, flight.resent) = (false, now_us, true);
+            let flight = *flight;
+            // A receiver that asks again and again makes no list that is longer than what is in flight.
+            if flight.copies > 0 && self.copied.len() < self.flight.len() {
+                self.copied.push_back(sequence);
             }
+            return Some((sequence, flight));
+        }
+        None
+    }
+
+    /// The next packet to send one more copy of, which is less urgent than anything else: what takes one copy need not take
+    /// the next, and new packets must not wait for it.
+    pub(super) fn take_copy(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
+        while let Some(sequence) = self.copied.pop_front() {
+            let wanted = |flight: &&mut Flight| flight.copies > 0 && !flight.lost;
+            let Some(flight) = self.flight_mut(sequence).filter(wanted) else { continue };
+            (flight.copies, flight.sent_us) = (flight.copies - 1, now_us);
+            let flight = *flight;
+            if flight.copies > 0 {
+                self.copied.push_back(sequence);
+            }
+            return Some((sequence, flight));
         }
         None
     }
@@ -146,7 +193,7 @@ impl Sender {
         (first, last): (SeqNo, SeqNo),
         now: Instant,
         now_us: u32,
-        rtt: &Rtt,
+        path: &Path,
     ) -> Option<u32> {
         let (from, to) = (first.minus(self.first).max(0), last.minus(self.first));
         if first.is_after(last) || to >= self.flight.len() as i32 {
@@ -156,13 +203,16 @@ impl Sender {
             return None;
         }
         // What was sent again less than a round trip ago is still under way, whatever the receiver makes of the RTT.
-        let under_way_us = rtt.smoothed().max(RESEND_INTERVAL_MIN).as_micros() as u32;
+        let under_way_us = path.rtt.smoothed().max(RESEND_INTERVAL_MIN).as_micros() as u32;
         let mut queued = 0;
         for index in from..=to {
             let flight = &mut self.flight[index as usize];
             let recent = flight.resent && now_us.wrapping_sub(flight.sent_us) < under_way_us;
             if !flight.lost && !recent {
-                flight.lost = true;
+                let spare = u8::try_from(self.spare / COPY).unwrap_or(u8::MAX);
+                let more = path.copies_more(flight.origin, now).saturating_sub(flight.copies).min(spare);
+                self.spare -= u32::from(more) * COPY;
+                (flight.lost, flight.copies) = (true, flight.copies + more);
                 self.lost.push_back(self.first.plus(index));
                 queued += 1;
             }
@@ -202,7 +252,7 @@ impl Sender {
     pub(super) fn probe(&mut self, now: Instant) {
         (self.progress, self.probes) = (now, self.probes.saturating_add(1));
         let newest = self.next().plus(-1);
-        if let Some(flight) = self.flight_mut(newest) {
+        if let Some(flight) = self.flight_mut(newest).filter(|flight| !flight.lost) {
             flight.lost = true;
             self.lost.push_back(newest);
         }
@@ -213,7 +263,32 @@ impl Sender {
     }
 }
 
-/// The most packets in flight, whatever window the peer offers: it bounds what a session costs (32 bytes each).
+impl Path {
+    /// Copies beyond the first for a packet that is sent again now: as many as make up for the requests that there is no
+    /// more time for.
+    fn copies_more(&self, origin: Instant, now: Instant) -> u8 {
+        let left = (origin + self.latency).saturating_duration_since(now);
+        let round = self.rtt.smoothed() + (self.rtt.smoothed() / 2).max(ROUND_GRACE);
+        match left {
+            left if left < round => 3,
+            left if left < 2 * round => 2,
+            left if left < 3 * round => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// What a second copy costs of [`Sender::spare`]: there may be one to four new packets, so that a path that loses packets
+/// because it is full is not made fuller by much.
+const COPY: u32 = 4;
+
+/// Second copies that may come together: of all that is lost in a second of a fast stream.
+const SPARE_MAX: u32 = COPY * 2_048;
+
+/// How long a receiver may take to ask again, beyond half a round trip.
+const ROUND_GRACE: Duration = Duration::from_millis(30);
+
+/// The most packets in flight, whatever window the peer offers: it bounds what a session costs (40 bytes each).
 const FLIGHT_PACKETS_MAX: usize = 32_768;
 
 /// A packet is sent again so often at most.
@@ -241,28 +316,33 @@ mod tests {
         rtt
     }
 
+    /// A path with time for many requests.
+    fn path() -> Path {
+        Path { rtt: rtt(), latency: Duration::from_secs(1) }
+    }
+
     #[test]
     fn a_lost_packet_is_sent_again_from_its_position_once_a_round_trip() {
         let (mut sender, now) = sender(5);
         let lost = SeqNo::new(1);
-        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &rtt()), Some(1));
-        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &rtt()), Some(0));
+        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &path()), Some(1));
+        assert_eq!(sender.reported_lost((lost, lost), now, 1_000, &path()), Some(0));
         let (sequence, flight) = sender.take_lost(2_000).expect("one is lost");
         assert_eq!((sequence, flight.position), (lost, 2 * 1316));
-        assert_eq!(sender.reported_lost((lost, lost), now, 3_000, &rtt()), Some(0));
-        assert_eq!(sender.reported_lost((lost, lost), now, 23_000, &rtt()), Some(1));
+        assert_eq!(sender.reported_lost((lost, lost), now, 3_000, &path()), Some(0));
+        assert_eq!(sender.reported_lost((lost, lost), now, 23_000, &path()), Some(1));
     }
 
     #[test]
     fn a_receiver_that_asks_again_and_again_gets_a_packet_once_in_ten_milliseconds() {
         let (mut sender, now) = sender(100);
-        let mut rtt = Rtt::default();
-        rtt.adopt(0, 0);
+        let mut path = path();
+        path.rtt.adopt(0, 0);
         let whole = (SeqNo::new(0x7fff_ffff), SeqNo::new(98));
         let mut queued = 0;
         for us in 0..100_000 {
             queued +=
-                sender.reported_lost(whole, now + Duration::from_micros(us), us as u32, &rtt).unwrap_or(0);
+                sender.reported_lost(whole, now + Duration::from_micros(us), us as u32, &path).unwrap_or(0);
             while sender.take_lost(us as u32).is_some() {}
         }
         assert!(queued <= 1_000, "{queued} packets in 100 ms");
@@ -295,8 +375,8 @@ mod tests {
     #[test]
     fn reports_of_packets_never_sent_are_refused() {
         let (mut sender, now) = sender(5);
-        assert_eq!(sender.reported_lost((SeqNo::new(2), SeqNo::new(9)), now, 0, &rtt()), None);
-        assert_eq!(sender.reported_lost((SeqNo::new(3), SeqNo::new(1)), now, 0, &rtt()), None);
+        assert_eq!(sender.reported_lost((SeqNo::new(2), SeqNo::new(9)), now, 0, &path()), None);
+        assert_eq!(sender.reported_lost((SeqNo::new(3), SeqNo::new(1)), now, 0, &path()), None);
         assert!(!sender.acknowledged(SeqNo::new(5), None, now));
         assert!(sender.acknowledged(SeqNo::new(4), Some(0), now));
         assert_eq!(sender.in_flight(), 0);
@@ -306,7 +386,7 @@ mod tests {
     #[test]
     fn what_was_acknowledged_meanwhile_is_not_sent_again() {
         let (mut sender, now) = sender(5);
-        assert_eq!(sender.reported_lost((SeqNo::new(0x7fff_ffff), SeqNo::new(1)), now, 0, &rtt()), Some(3));
+        assert_eq!(sender.reported_lost((SeqNo::new(0x7fff_ffff), SeqNo::new(1)), now, 0, &path()), Some(3));
         assert!(sender.acknowledged(SeqNo::new(1), None, now));
         assert_eq!(sender.take_lost(0).map(|(sequence, _)| sequence), Some(SeqNo::new(1)));
         assert!(sender.take_lost(0).is_none());
@@ -322,5 +402,26 @@ mod tests {
         let late = now + Duration::from_millis(1_001);
         let range = sender.drop_too_late(late, Duration::from_secs(1));
         assert_eq!(range, Some((SeqNo::new(0x7fff_ffff), SeqNo::new(1))));
+    }
+
+    #[test]
+    fn what_may_not_be_asked_for_again_in_time_goes_in_copies_as_far_as_the_stream_warrants() {
+        let path = Path { latency: Duration::from_millis(160), ..path() };
+        let sent = |sender: &mut Sender| {
+            let first = std::iter::from_fn(|| sender.take_lost(0)).count();
+            first + std::iter::from_fn(|| sender.take_copy(0)).count()
+        };
+        let copies = |late_ms: u64| {
+            let (mut sender, now) = sender(5);
+            let lost = (SeqNo::new(1), SeqNo::new(1));
+            sender.reported_lost(lost, now + Duration::from_millis(late_ms), 0, &path);
+            sent(&mut sender)
+        };
+        assert_eq!([0, 40, 80, 120].map(copies), [1, 2, 3, 4]);
+
+        let (mut sender, now) = sender(8_000);
+        let all = (SeqNo::new(0x7fff_ffff), SeqNo::new(7_998));
+        assert_eq!(sender.reported_lost(all, now + Duration::from_millis(120), 0, &path), Some(8_000));
+        assert_eq!(sent(&mut sender), 8_000 + 2_048);
     }
 }

@@ -16,6 +16,11 @@ macro_rules! counters {
                 [$(($name, self.$field)),*].into_iter()
             }
 
+            /// How much the totals have grown since they were `before`.
+            pub fn since(&self, before: &Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(before.$field)),* }
+            }
+
             /// Adds another session's totals.
             pub fn add(&mut self, other: &Self) {
                 $(self.$field += other.$field;)*
@@ -65,6 +70,24 @@ counters! {
     byte_retrans = "byteRetrans",
     /// Datagrams of this session that made no sense, and claims that cannot be true.
     pkt_rcv_invalid = "pktRcvInvalid",
+}
+
+impl Stats {
+    /// What is of this moment, with libsrt's name for it: milliseconds, megabits a second, packets.
+    pub fn instant(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        [
+            ("msTimeStamp", ms(self.age)),
+            ("msRTT", ms(self.rtt)),
+            ("mbpsSendRate", self.send_bps as f64 / 1e6),
+            ("mbpsRecvRate", self.receive_bps as f64 / 1e6),
+            ("pktFlightSize", self.flight as f64),
+            ("pktRcvBuf", self.receive_held as f64),
+            ("msRcvTsbPdDelay", ms(self.receive_latency)),
+            ("msSndTsbPdDelay", ms(self.send_latency)),
+        ]
+        .into_iter()
+    }
 }
 
 /// A session as it stands.

@@ -21,8 +21,6 @@ export const shakaSettings = {
 export const dashSettings = {
   streaming: {
     delay: { liveDelay: 1.5 },
-    liveCatchup: { enabled: true, maxDrift: 0, playbackRate: { min: -0.1, max: 0.1 } },
-    // At the end of a Period it goes on with the next at once, however far away that is; by default up to 1.5 s.
-    gaps: { smallGapLimit: 60 },
+    liveCatchup: { enabled: true, playbackRate: { min: -0.1, max: 0.1 } },
   },
 };

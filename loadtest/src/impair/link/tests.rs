@@ -132,3 +132,19 @@ fn a_rate_limit_spaces_packets_and_its_queue_drops_what_exceeds_it() {
     }
     assert_eq!(link.next_due(), None);
 }
+
+#[test]
+fn an_outage_takes_everything_for_its_time_and_comes_again() {
+    let outage = Outage { every: Duration::from_secs(5), length: Duration::from_millis(300) };
+    let conditions = Conditions { outage: Some(outage), queue_bytes_max: QUEUE, ..Conditions::default() };
+    let mut link = Link::new(conditions, 1);
+    let start = Instant::now();
+    let lost = |link: &mut Link, ms: u64| {
+        let (now, before) = (start + Duration::from_millis(ms), link.counts().lost);
+        link.offer(now, Bytes::from_static(b"packet"));
+        while link.pop_due(now).is_some() {}
+        link.counts().lost > before
+    };
+    let at = [0, 4_699, 4_700, 4_999, 5_000, 9_699, 9_700];
+    assert_eq!(at.map(|ms| lost(&mut link, ms)), [false, false, true, true, false, false, true]);
+}

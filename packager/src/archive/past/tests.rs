@@ -29,7 +29,7 @@ pub(in crate::archive) fn finished(number: u64, discontinuities: u64) -> Finishe
     let pieces = vec![Bytes::from(vec![number as u8; 1000]), Bytes::from(vec![7; 500])];
     Finished {
         rendition: "a257".into(),
-        place: Place { number, period: 1 + discontinuities, discontinuities },
+        place: Place { number, sequence: number, period: 1 + discontinuities, discontinuities },
         track: track(),
         init: "init-1a2b3c4d.mp4".into(),
         start: began.ticks(48_000) + (number as i64 - 100) * 96_000,

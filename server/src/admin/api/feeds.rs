@@ -10,12 +10,12 @@ use flambeau_ingest::srt::{Venue, Venues};
 use flambeau_media::FeedId;
 use flambeau_media::feed::Feed;
 use flambeau_media::program::{ElementaryStream, Program};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{LastError, Refusals};
 use crate::admin::Sources;
-use crate::admin::problem::{Path, Problem, Refused};
+use crate::admin::problem::{Path, Problem, Query, Refused};
 use crate::admin::samples::{Sample, publish_id};
 use crate::log::Event;
 use crate::metrics;
@@ -112,7 +112,7 @@ struct StreamView {
 pub(super) struct History {
     /// From one sample to the next.
     step_seconds: u64,
-    /// The last ten minutes, oldest first.
+    /// The last ten minutes or the last day, oldest first.
     samples: Vec<Sample>,
 }
 
@@ -137,18 +137,42 @@ pub(super) async fn one(
     found.map(Json).ok_or_else(|| Refused::not_found(format!("there is no feed {id:?}")))
 }
 
-/// What a Feed was like in the last ten minutes.
+/// How far back.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HowFar {
+    /// `minutes`: the last ten, a sample each second; `day`: a sample each minute. Without it, `minutes`.
+    #[param(inline, nullable = false)]
+    span: Option<Span>,
+}
+
+/// How far back.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Span {
+    /// Ten minutes, by the second.
+    Minutes,
+    /// A day, by the minute.
+    Day,
+}
+
+/// What a Feed was like lately.
 #[utoipa::path(get, path = "/api/v1/feeds/{id}/history", tag = "feeds", operation_id = "show_feed_history",
-    params(("id" = String, Path, description = "its name")),
+    params(("id" = String, Path, description = "its name"), HowFar),
     responses(
-        (status = 200, description = "a sample each second", body = History),
+        (status = 200, description = "a sample each second or each minute", body = History),
+        (status = 400, description = "the query makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "there is none of that name", body = Problem, content_type = "application/problem+json"),
         Refusals))]
 pub(super) async fn history(
     State(sources): State<Arc<Sources>>,
     Path(id): Path<String>,
+    Query(HowFar { span }): Query<HowFar>,
 ) -> Result<Json<History>, Refused> {
-    let samples = sources.seen.samples.of_feed(&id);
+    let (step_seconds, samples) = match span.unwrap_or(Span::Minutes) {
+        Span::Minutes => (1, sources.seen.samples.of_feed(&id)),
+        Span::Day => (60, sources.seen.samples.day_of_feed(&id)),
+    };
     let known = id.parse::<FeedId>().is_ok_and(|id| {
         let configured = sources.live.current().feeds.iter().any(|feed| feed.id == id);
         configured || sources.directory.feed(&id).is_some()
@@ -156,7 +180,7 @@ pub(super) async fn history(
     if samples.is_empty() && !known {
         return Err(Refused::not_found(format!("there is no feed {id:?}")));
     }
-    Ok(Json(History { step_seconds: 1, samples }))
+    Ok(Json(History { step_seconds, samples }))
 }
 
 /// Every Feed, in order of name.
@@ -218,7 +242,7 @@ impl FeedView {
             bytes_total: stats.bytes_total,
             bytes_held: stats.bytes_held,
             discontinuities_total: stats.discontinuities_total,
-            bit_rate: metrics::bit_rate(feed),
+            bit_rate: feed.bit_rate(),
             program: (*program != Program::default()).then(|| ProgramView::new(&program)),
             publisher: None,
             pulls: 0,

@@ -79,8 +79,9 @@ impl Acknowledger {
 
     /// How long a request for a packet may stay unanswered.
     pub(super) fn ask_interval(rtt: &Rtt) -> Duration {
-        // libsrt's live mode: half of RTT + 4 deviations, 20 ms at least. The sender ignores what it has just resent.
-        (rtt.patience() / 2).max(ASK_INTERVAL_MIN)
+        // A request may be lost as well, and each that comes late costs the packet a chance. libsrt waits half of RTT + 4
+        // deviations, 20 ms at least; a sender ignores a request for what it has sent less than a round trip ago.
+        (rtt.smoothed() / 3).max(ASK_INTERVAL_MIN)
     }
 
     /// When something is due.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use super::{CloseReason, Connection, State, UDP_IP_HEADER_BYTES};
 use crate::protocol::crypto::{KeyMessage, KeyState};
@@ -12,13 +12,13 @@ use crate::protocol::packet::{
 use crate::protocol::receiver::Place;
 
 impl Connection {
-    /// Takes in a datagram that was addressed to this connection by its peer. The payload is kept without a copy and
-    /// decrypted in place. What makes no sense is counted (`pktRcvInvalid`) and dropped.
-    pub fn handle_datagram(&mut self, now: Instant, mut datagram: BytesMut) {
+    /// Takes in a datagram that was addressed to this connection by its peer. A payload is decrypted where it is, and
+    /// copied once, if it is wanted. What makes no sense is counted (`pktRcvInvalid`) and dropped.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) {
         if self.closed().is_some() {
             return;
         }
-        let header = match Packet::parse(&datagram) {
+        let header = match Packet::parse(datagram) {
             Ok(Packet::Data(header, _)) => header,
             Ok(Packet::Control(control)) => {
                 self.heard = now;
@@ -30,7 +30,7 @@ impl Connection {
             }
         };
         self.heard = now;
-        let payload = datagram.split_off(HEADER_BYTES);
+        let payload = &mut datagram[HEADER_BYTES..];
         // No packet is larger than an Ethernet frame: what would be costs memory and is nobody's stream.
         if payload.len() > DATAGRAM_BYTES - HEADER_BYTES {
             self.counters.pkt_rcv_invalid += 1;
@@ -39,7 +39,7 @@ impl Connection {
         self.handle_data(now, &header, payload);
     }
 
-    fn handle_data(&mut self, now: Instant, header: &DataHeader, mut payload: BytesMut) {
+    fn handle_data(&mut self, now: Instant, header: &DataHeader, payload: &mut [u8]) {
         self.counters.pkt_recv += 1;
         self.counters.byte_recv += (HEADER_BYTES + payload.len()) as u64 + UDP_IP_HEADER_BYTES;
         self.counters.pkt_rcv_retrans += u64::from(header.retransmitted);
@@ -61,9 +61,9 @@ impl Connection {
             }
         }
         self.acknowledger.received();
-        if self.decrypt(header, &mut payload) {
+        if self.decrypt(header, payload) {
             self.counters.pkt_recv_unique += 1;
-            self.receiver.insert(now, header.sequence, header.timestamp, payload.freeze());
+            self.receiver.insert(now, header.sequence, header.timestamp, Bytes::copy_from_slice(payload));
         } else {
             self.counters.pkt_rcv_undecrypt += 1;
             self.receiver.give_up(header.sequence);
@@ -134,6 +134,7 @@ impl Connection {
     fn handle_nak(&mut self, now: Instant, losses: LossList<'_>) {
         self.counters.pkt_recv_nak += 1;
         let now_us = self.timestamp(now);
+        let path = self.path();
         for range in losses {
             // What is no longer in flight was acknowledged or given up: the receiver may have missed that we said so.
             if let Ok((first, last)) = range
@@ -141,8 +142,7 @@ impl Connection {
             {
                 self.pending.drop_request(gone);
             }
-            let queued =
-                range.ok().and_then(|range| self.sender.reported_lost(range, now, now_us, &self.rtt));
+            let queued = range.ok().and_then(|range| self.sender.reported_lost(range, now, now_us, &path));
             match queued {
                 Some(count) => self.counters.pkt_snd_loss += u64::from(count),
                 None => self.counters.pkt_rcv_invalid += 1,

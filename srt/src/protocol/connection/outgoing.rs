@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::acknowledge::{Acknowledger, Due};
-use super::{Connection, KEEP_ALIVE, State, UDP_IP_HEADER_BYTES};
+use super::{Connection, CryptoPair, KEEP_ALIVE, State, UDP_IP_HEADER_BYTES};
 use crate::protocol::burst::Burst;
 use crate::protocol::crypto::KeyMessage;
 use crate::protocol::packet::control::{
@@ -12,13 +12,14 @@ use crate::protocol::packet::control::{
     write_key_response, write_nak, write_shutdown,
 };
 use crate::protocol::packet::{Ack, Boundary, DATAGRAM_BYTES, DataHeader, FullAck, HEADER_BYTES, Key};
-use crate::protocol::sender::{Next, Source};
+use crate::protocol::sender::{Flight, Outlet, Sender, Source, Supply};
 use crate::protocol::seq::SeqNo;
+use crate::protocol::stats::Counters;
 
 /// Answers that wait for the next transmission.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    confirmations: VecDeque<u32>,
+    confirmation: Option<u32>,
     losses: Vec<(SeqNo, SeqNo)>,
     key_request: Option<KeyMessage>,
     pub(super) key_response: Option<KeyMessage>,
@@ -27,12 +28,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// An ACKACK is owed.
+    /// An ACKACK is owed. It confirms the earlier ones too, for whoever sent them.
     pub(super) fn confirm(&mut self, number: u32) {
-        if self.confirmations.len() == CONFIRMATIONS_MAX {
-            self.confirmations.pop_front();
-        }
-        self.confirmations.push_back(number);
+        self.confirmation = Some(number);
     }
 
     /// The peer is to be told that these will not come. What does not fit is told when it asks again.
@@ -45,9 +43,17 @@ impl Pending {
         }
     }
 
-    /// Something could not be sent yet.
+    /// Something is to be sent.
     pub(super) fn is_waiting(&self) -> bool {
-        self.shutdown || !self.confirmations.is_empty() || !self.drop_requests.is_empty()
+        self.is_urgent() || self.confirmation.is_some()
+    }
+
+    /// Something is to be sent that the peer waits for.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.shutdown
+            || self.key_response.is_some()
+            || !self.drop_requests.is_empty()
+            || !self.losses.is_empty()
     }
 
     /// A NAK is owed. What does not fit is asked for by the periodic one.
@@ -60,8 +66,14 @@ impl Pending {
 
 impl Connection {
     /// Fills `burst` with what is to be sent now. A full burst means that there is more: send it and call again.
-    pub fn poll_transmit(&mut self, now: Instant, source: Option<&mut dyn Source>, burst: &mut Burst) {
-        let before = burst.len();
+    /// Returns how many payloads there are in it.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        source: Option<&mut dyn Source>,
+        burst: &mut Burst,
+    ) -> usize {
+        let (before, packets) = (burst.len(), self.counters.pkt_sent);
         if self.pending.shutdown {
             self.pending.shutdown = false;
             let (timestamp, peer) = (self.timestamp(now), self.negotiated.peer_socket);
@@ -69,13 +81,15 @@ impl Connection {
         }
         // A peer that has shut down hears nothing any more.
         if matches!(self.state, State::Closed(_) | State::Draining(_)) {
-            return;
+            return 0;
         }
         self.transmit_answers(now, burst);
         if let Some(source) = source {
-            self.transmit_lost(now, source, burst);
+            self.transmit_lost(now, source, burst, Sender::take_lost);
             self.transmit_new(now, source, burst);
+            self.transmit_lost(now, source, burst, Sender::take_copy);
         }
+        self.transmit_confirmation(now, burst);
         if burst.len() == before && now.saturating_duration_since(self.spoke) >= KEEP_ALIVE {
             let (timestamp, peer) = (self.timestamp(now), self.negotiated.peer_socket);
             burst.push(|room| Some(write_keep_alive(room, timestamp, peer)));
@@ -83,15 +97,22 @@ impl Connection {
         if burst.len() > before {
             self.spoke = now;
         }
+        (self.counters.pkt_sent - packets) as usize
+    }
+
+    /// Last, so that it goes with the payloads in one send: a run of datagrams may end with a shorter one.
+    fn transmit_confirmation(&mut self, now: Instant, burst: &mut Burst) {
+        if burst.is_full() {
+            return;
+        }
+        if let Some(number) = self.pending.confirmation.take() {
+            let (timestamp, peer) = (self.timestamp(now), self.negotiated.peer_socket);
+            burst.push(|room| Some(write_ack_ack(room, timestamp, peer, number)));
+        }
     }
 
     fn transmit_answers(&mut self, now: Instant, burst: &mut Burst) {
         let (timestamp, peer) = (self.timestamp(now), self.negotiated.peer_socket);
-        while !burst.is_full()
-            && let Some(number) = self.pending.confirmations.pop_front()
-        {
-            burst.push(|room| Some(write_ack_ack(room, timestamp, peer, number)));
-        }
         if let Some(response) = self.pending.key_response.take() {
             burst.push(|room| Some(write_key_response(room, timestamp, peer, &response)));
         }
@@ -139,10 +160,16 @@ impl Connection {
         }
     }
 
-    fn transmit_lost(&mut self, now: Instant, source: &mut dyn Source, burst: &mut Burst) {
+    fn transmit_lost(
+        &mut self,
+        now: Instant,
+        source: &mut dyn Source,
+        burst: &mut Burst,
+        take: fn(&mut Sender, u32) -> Option<(SeqNo, Flight)>,
+    ) {
         let now_us = self.timestamp(now);
-        while !burst.is_full() && self.sender.lost() > 0 && self.sender.pacer.is_open(now) {
-            let Some((sequence, flight)) = self.sender.take_lost(now_us) else { break };
+        while !burst.is_full() && self.sender.pacer.is_open(now) {
+            let Some((sequence, flight)) = take(&mut self.sender, now_us) else { break };
             let (epoch, peer, crypto) = (self.epoch, self.negotiated.peer_socket, &self.crypto);
             let sent = burst.push(|room| {
                 let (head, body) = room.split_first_chunk_mut::<HEADER_BYTES>()?;
@@ -171,48 +198,25 @@ impl Connection {
     }
 
     fn transmit_new(&mut self, now: Instant, source: &mut dyn Source, burst: &mut Burst) {
-        let payload_max = self.negotiated.payload_max.min(DATAGRAM_BYTES - HEADER_BYTES);
-        while !burst.is_full()
-            && matches!(self.state, State::Open)
-            && self.sender.has_room()
-            && self.sender.pacer.is_open(now)
-        {
-            let sequence = self.sender.next();
-            let mut next = Next::Empty;
-            let (epoch, peer, crypto) = (self.epoch, self.negotiated.peer_socket, &self.crypto);
-            let sent = burst.push(|room| {
-                let (head, body) = room.split_first_chunk_mut::<HEADER_BYTES>()?;
-                next = source.next(now, &mut body[..payload_max]);
-                let Next::Payload { len, origin, .. } = next else { return None };
-                let payload = body.get_mut(..len)?;
-                let key =
-                    crypto.as_ref().map_or(Key::None, |crypto| crypto.encrypt.encrypt(sequence, payload));
-                data_header(sequence, key, micros(epoch, origin), peer, false).write(head);
-                Some(HEADER_BYTES + len)
-            });
-            match (next, sent) {
-                (Next::Payload { position, len, origin }, Some(bytes)) => {
-                    let now_us = self.timestamp(now);
-                    // What is older than the connection plays as if it were as old: its time has not passed yet.
-                    let origin = origin.max(self.epoch);
-                    self.sender.sent_new(position, len as u16, origin, now_us, now);
-                    self.refresh_key(sequence, now);
-                    self.counters.pkt_sent_unique += 1;
-                    self.account(bytes);
-                }
-                (Next::End, _) => {
-                    let linger = self.negotiated.send_latency + LINGER_MIN;
-                    self.state = State::Finishing(now + linger);
-                }
-                _ => return,
-            }
+        if !matches!(self.state, State::Open) {
+            return;
         }
-    }
-
-    fn refresh_key(&mut self, sequence: SeqNo, now: Instant) {
-        let Some(crypto) = &mut self.crypto else { return };
-        if let Some(request) = crypto.encrypt.on_packet_sent(sequence, now, self.rtt.smoothed()) {
-            self.pending.key_request = Some(*request);
+        let mut departure = Departure {
+            now,
+            now_us: self.timestamp(now),
+            epoch: self.epoch,
+            peer: self.negotiated.peer_socket,
+            payload_max: self.negotiated.payload_max.min(DATAGRAM_BYTES - HEADER_BYTES),
+            rtt: self.rtt.smoothed(),
+            sender: &mut self.sender,
+            crypto: self.crypto.as_mut(),
+            counters: &mut self.counters,
+            key_request: &mut self.pending.key_request,
+            burst,
+        };
+        if source.fill(now, &mut departure) == Supply::Ended {
+            let linger = self.negotiated.send_latency + LINGER_MIN;
+            self.state = State::Finishing(now + linger);
         }
     }
 
@@ -220,6 +224,51 @@ impl Connection {
         self.counters.pkt_sent += 1;
         self.counters.byte_sent += bytes as u64 + UDP_IP_HEADER_BYTES;
         self.sender.pacer.spend(bytes);
+    }
+}
+
+/// New payloads on their way into a burst.
+struct Departure<'a> {
+    now: Instant,
+    now_us: u32,
+    epoch: Instant,
+    peer: u32,
+    payload_max: usize,
+    rtt: Duration,
+    sender: &'a mut Sender,
+    crypto: Option<&'a mut CryptoPair>,
+    counters: &'a mut Counters,
+    key_request: &'a mut Option<KeyMessage>,
+    burst: &'a mut Burst,
+}
+
+impl Outlet for Departure<'_> {
+    fn room(&mut self) -> Option<&mut [u8]> {
+        let open = !self.burst.is_full() && self.sender.has_room() && self.sender.pacer.is_open(self.now);
+        open.then(|| &mut self.burst.room()[HEADER_BYTES..HEADER_BYTES + self.payload_max])
+    }
+
+    fn put(&mut self, position: u64, len: usize, origin: Instant) {
+        let len = len.min(self.payload_max);
+        let sequence = self.sender.next();
+        let room = self.burst.room();
+        let (head, body) = room.split_first_chunk_mut::<HEADER_BYTES>().expect("a datagram has a header");
+        let encrypt = |crypto: &&mut CryptoPair| crypto.encrypt.encrypt(sequence, &mut body[..len]);
+        let key = self.crypto.as_ref().map_or(Key::None, encrypt);
+        data_header(sequence, key, micros(self.epoch, origin), self.peer, false).write(head);
+        let bytes = self.burst.commit(HEADER_BYTES + len);
+        // What is older than the connection plays as if it were as old: its time has not passed yet.
+        let origin = origin.max(self.epoch);
+        self.sender.sent_new(position, len as u16, origin, self.now_us, self.now);
+        self.sender.pacer.spend(bytes);
+        if let Some(crypto) = &mut self.crypto
+            && let Some(request) = crypto.encrypt.on_packet_sent(sequence, self.now, self.rtt)
+        {
+            *self.key_request = Some(*request);
+        }
+        self.counters.pkt_sent_unique += 1;
+        self.counters.pkt_sent += 1;
+        self.counters.byte_sent += bytes as u64 + UDP_IP_HEADER_BYTES;
     }
 }
 
@@ -250,9 +299,6 @@ fn micros(epoch: Instant, at: Instant) -> u32 {
 
 /// Drop requests owed at most.
 const DROP_REQUESTS_MAX: usize = 16;
-
-/// ACKACKs owed at most: more come only from a peer that floods.
-const CONFIRMATIONS_MAX: usize = 16;
 
 /// Ranges of one loss report: what a datagram holds.
 const LOSS_RANGES_MAX: usize = (NAK_BYTES_MAX - HEADER_BYTES) / 8;

@@ -6,7 +6,6 @@ mod paths;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -17,7 +16,7 @@ use crate::protocol::handshake::caller::{Caller, CallerConfig};
 use crate::protocol::handshake::listener::{self, Acceptance};
 use crate::protocol::handshake::{CookieSecret, Handshake};
 use crate::protocol::packet::{Control, ControlBody, Packet};
-use crate::protocol::sender::{Next, Source};
+use crate::protocol::sender::{Outlet, Source, Supply};
 use crate::protocol::seq::SeqNo;
 use crate::protocol::stream_id::StreamId;
 
@@ -38,18 +37,19 @@ fn fill(position: u64, into: &mut [u8]) {
 }
 
 impl Source for Stream {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        let origin = self.start + self.interval * self.taken as u32;
-        match self.taken {
-            taken if taken == self.packets => Next::End,
-            _ if origin > now => Next::Empty,
-            taken => {
-                let position = taken * PAYLOAD_BYTES as u64;
-                fill(position, &mut into[..PAYLOAD_BYTES]);
-                self.taken += 1;
-                Next::Payload { position, len: PAYLOAD_BYTES, origin }
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while self.taken < self.packets {
+            let origin = self.start + self.interval * self.taken as u32;
+            if origin > now {
+                return Supply::Open;
             }
+            let Some(into) = out.room() else { return Supply::Open };
+            let position = self.taken * PAYLOAD_BYTES as u64;
+            fill(position, &mut into[..PAYLOAD_BYTES]);
+            out.put(position, PAYLOAD_BYTES, origin);
+            self.taken += 1;
         }
+        Supply::Ended
     }
 
     fn again(&mut self, position: u64, into: &mut [u8]) -> bool {
@@ -128,9 +128,9 @@ impl Pair {
         let (end, mut delivered) = (self.now + limit, Vec::new());
         while self.now < end && (self.sender.closed().is_none() || self.receiver.closed().is_none()) {
             while self.wire.peek().is_some_and(|Reverse(next)| next.0 <= self.now) {
-                let Some(Reverse((_, _, to_receiver, datagram))) = self.wire.pop() else { break };
+                let Some(Reverse((_, _, to_receiver, mut datagram))) = self.wire.pop() else { break };
                 let side = if to_receiver { &mut self.receiver } else { &mut self.sender };
-                side.handle_datagram(self.now, BytesMut::from(&datagram[..]));
+                side.handle_datagram(self.now, &mut datagram);
             }
             self.sender.handle_timeout(self.now);
             self.receiver.handle_timeout(self.now);
@@ -321,7 +321,7 @@ fn random_datagrams_change_nothing_but_counters() {
         if datagram.get(..2).is_some_and(|kind| kind == [0x80, 5]) {
             continue;
         }
-        pair.sender.handle_datagram(pair.now, BytesMut::from(&datagram[..]));
+        pair.sender.handle_datagram(pair.now, &mut datagram);
     }
     let mut source = stream(&pair, 500, Duration::from_millis(1));
     assert_whole(&pair.run(&mut source, Duration::from_secs(5)), 500);

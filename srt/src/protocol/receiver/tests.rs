@@ -23,7 +23,7 @@ fn put(receiver: &mut Receiver, now: Instant, n: i32) -> Place {
 
 fn delivered(receiver: &mut Receiver, now: Instant) -> Vec<(u8, u32)> {
     let mut into = Vec::new();
-    receiver.deliver(now, &mut into);
+    receiver.deliver(now, Duration::ZERO, &mut into);
     into.iter().map(|payload| (payload.data[0], payload.lost_before)).collect()
 }
 
@@ -48,6 +48,28 @@ fn payloads_come_in_order_and_at_their_time_across_both_wraps() {
 }
 
 #[test]
+fn what_is_here_may_be_taken_early_and_what_is_missing_has_its_whole_time() {
+    let start = Instant::now();
+    let mut receiver = receiver(start);
+    for n in [0, 1, 3] {
+        put(&mut receiver, start, n);
+    }
+    let early = |receiver: &mut Receiver, ms| {
+        let mut into = Vec::new();
+        let given_up = receiver.deliver(
+            start + LATENCY + Duration::from_millis(ms),
+            Duration::from_millis(4),
+            &mut into,
+        );
+        let times = into.iter().map(|payload| payload.time.duration_since(start + LATENCY).as_millis());
+        (given_up, into.iter().map(|payload| payload.data[0]).zip(times).collect::<Vec<_>>())
+    };
+    assert_eq!(early(&mut receiver, 0), (0, vec![(0, 0), (1, 1)]));
+    assert_eq!(early(&mut receiver, 2), (0, vec![]));
+    assert_eq!(early(&mut receiver, 3), (1, vec![(3, 3)]));
+}
+
+#[test]
 fn what_is_missing_when_the_next_is_due_is_given_up_and_told() {
     let start = Instant::now();
     let mut receiver = receiver(start);
@@ -55,7 +77,7 @@ fn what_is_missing_when_the_next_is_due_is_given_up_and_told() {
     put(&mut receiver, start, 5);
     assert_eq!(delivered(&mut receiver, start + LATENCY + Duration::from_millis(4)), [(0, 0)]);
     let mut into = Vec::new();
-    assert_eq!(receiver.deliver(start + LATENCY + Duration::from_millis(5), &mut into), 4);
+    assert_eq!(receiver.deliver(start + LATENCY + Duration::from_millis(5), Duration::ZERO, &mut into), 4);
     assert_eq!(into[0].lost_before, 4);
     assert!(receiver.is_empty() && !receiver.has_gaps());
     assert_eq!(receiver.acknowledged(), seq(6));
@@ -143,7 +165,7 @@ fn a_drop_request_that_leaves_only_gaps_does_not_close_the_window() {
     let far = WINDOW_PACKETS as i32 + 500;
     assert_eq!(put(&mut receiver, start, far), Place::New { gap: None });
     let mut into = Vec::new();
-    assert_eq!(receiver.deliver(start + Duration::from_secs(60), &mut into), far as u32);
+    assert_eq!(receiver.deliver(start + Duration::from_secs(60), Duration::ZERO, &mut into), far as u32);
     assert_eq!(into[0].lost_before, far as u32);
 }
 
@@ -159,7 +181,7 @@ fn jumps_and_drop_requests_cost_a_peer_its_allowance() {
             receiver.insert(start, jump, 0, Bytes::from_static(b"x"));
             accepted += 1;
             next += 16_384;
-            receiver.deliver(start + Duration::from_secs(2), &mut Vec::new());
+            receiver.deliver(start + Duration::from_secs(2), Duration::ZERO, &mut Vec::new());
         }
         receiver.give_up_range(seq(next), seq(next + 16_383), start);
     }

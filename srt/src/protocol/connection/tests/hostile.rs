@@ -100,10 +100,13 @@ fn datagram(said: &Said, receive: SeqNo, send: SeqNo) -> Vec<u8> {
 struct Endless(u64);
 
 impl Source for Endless {
-    fn next(&mut self, now: Instant, into: &mut [u8]) -> Next {
-        into[..188].fill(0x47);
-        self.0 += 188;
-        Next::Payload { position: self.0, len: 188, origin: now }
+    fn fill(&mut self, now: Instant, out: &mut dyn Outlet) -> Supply {
+        while let Some(into) = out.room() {
+            into[..188].fill(0x47);
+            self.0 += 188;
+            out.put(self.0, 188, now);
+        }
+        Supply::Open
     }
 
     fn again(&mut self, position: u64, _: &mut [u8]) -> bool {
@@ -126,7 +129,7 @@ proptest! {
             }
             let (receive, send) = (pair.sender.receiver.acknowledged(), pair.sender.sender.next().plus(-20));
             let bytes = datagram(said, receive, send);
-            pair.sender.handle_datagram(pair.now, BytesMut::from(&bytes[..]));
+            pair.sender.handle_datagram(pair.now, &mut bytes.clone());
             pair.sender.handle_timeout(pair.now);
             pair.sender.deliver(pair.now, &mut payloads);
             payloads.clear();
@@ -160,10 +163,10 @@ fn a_shutdown_plays_out_no_longer_than_the_latency() {
     let mut pair = Pair::new(CLEAN, 120, None, Settings::default());
     let said = Said::Data { ahead: 5, timestamp: 4_000_000, key: Key::None, len: 188 };
     let (receive, send) = (pair.receiver.receiver.acknowledged(), pair.receiver.sender.next());
-    pair.receiver.handle_datagram(pair.now, BytesMut::from(&datagram(&said, receive, send)[..]));
+    pair.receiver.handle_datagram(pair.now, &mut datagram(&said, receive, send));
     let mut room = [0; DATAGRAM_BYTES];
     let len = write_shutdown(&mut room, 0, 77);
-    pair.receiver.handle_datagram(pair.now, BytesMut::from(&room[..len]));
+    pair.receiver.handle_datagram(pair.now, &mut room[..len]);
     assert_eq!(pair.receiver.closed(), None);
     pair.receiver.handle_timeout(pair.now + Duration::from_millis(1_200));
     assert_eq!(pair.receiver.closed(), Some(CloseReason::Peer));
