@@ -10,7 +10,7 @@
 //! - **followed**: each client asks for the very next Part, as players do: every one is answered at every Part.
 //!
 //! The delay of an answer is the time from the Part's `at` of `/api/v1/channels` (when it could first be asked for)
-//! to the moment at which the client has read the head of the answer. Both are this machine's clock.
+//! to the moment at which the head of the answer is at the client's socket, by the kernel. Both are this machine's clock.
 #![allow(clippy::print_stdout, reason = "a measurement prints what it measured")]
 
 #[path = "blocked_reloads/client.rs"]
@@ -43,9 +43,10 @@ async fn a_thousand_blocked_reloads_cost_little_and_are_answered_at_once() {
     let length = seconds(from_environment("FLAMBEAU_RELOADS_SECONDS", 60));
     let scratch = Scratch::new("blocked-reloads").await;
     let mut setup = Setup::feeds(&[FEED], None);
+    // Twice: those of one phase may still be closing when those of the next come.
     setup.http = format!(
         "connections_max = 100000\nconnections_per_address_max = {}\nrequests_per_second_max = 1000000\n",
-        number + 100
+        2 * number + 100
     );
     let server = Server::start(&scratch, &setup).await;
     let _venue = venue(&scratch, &server);

@@ -150,6 +150,7 @@ impl Waiting<'_> {
                     return Ok(playlist);
                 }
                 tokio::select! {
+                    biased;
                     changed = changes.changed() => changed.map_err(|_| InVain::Withdrawn)?,
                     () = tokio::time::sleep_until(while_silent), if playlist.silent => return Ok(playlist),
                 }
@@ -220,6 +221,8 @@ impl Waiting<'_> {
             tokio::time::sleep(target).await;
         };
         let result = tokio::select! {
+            // What was waited for first: at a Part a thousand waits end, and need not look at their clocks once more.
+            biased;
             result = wait => result,
             () = tokio::time::sleep(target * 3) => Err(InVain::TimedOut),
             () = stopping => Err(InVain::Stopping),
