@@ -23,6 +23,18 @@ pub(super) struct Route {
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
+    /// Of datagrams to whoever called. The kernel refuses some addresses (port 0) with what quinn-udp takes for a missing
+    /// segmentation offload, and then never tries it again: a forged handshake must not cost the sessions theirs.
+    strangers: UdpSocketState,
+}
+
+/// What became of a burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sent {
+    /// Runs that the kernel did not take: they are lost like any packet on the way, and recovered like it.
+    pub(super) lost: usize,
+    /// It had no room for one of them, and would not have for another peer's.
+    pub(super) is_full: bool,
 }
 
 /// Datagrams that have arrived.
@@ -80,8 +92,8 @@ impl Socket {
 
     /// Takes a bound socket.
     pub(super) fn new(io: UdpSocket) -> io::Result<Self> {
-        let state = UdpSocketState::new((&io).into())?;
-        Ok(Self { state, io })
+        let [state, strangers] = [UdpSocketState::new((&io).into())?, UdpSocketState::new((&io).into())?];
+        Ok(Self { io, state, strangers })
     }
 
     /// Waits until `waker` is called, or for so long; until a datagram comes too, if `readable`. Returns whether it was
@@ -116,27 +128,45 @@ impl Socket {
         }
     }
 
-    /// Sends a burst. Returns how many of its runs the kernel had no room for: they are lost like any packet on the
-    /// way, and recovered like it.
-    pub(super) fn send(&self, route: Route, burst: &Burst) -> usize {
-        let mut lost = 0;
+    /// Sends a burst of a session.
+    pub(super) fn send(&self, route: Route, burst: &Burst) -> Sent {
+        let mut sent = Sent::default();
         // Read each time: the state finds out by failure that an interface has no segmentation offload.
         let segments_max = self.state.max_gso_segments().max(1);
         for (bytes, size) in burst.runs() {
             for run in bytes.chunks(size * segments_max) {
-                let transmit = Transmit {
-                    destination: route.peer,
-                    ecn: None,
-                    contents: run,
-                    segment_size: (run.len() > size).then_some(size),
-                    src_ip: route.local,
-                };
-                let sent = self.state.try_send((&self.io).into(), &transmit);
-                lost += usize::from(sent.is_err());
+                let segment_size = (run.len() > size).then_some(size);
+                let transmit = Transmit { segment_size, ..datagram(route, run) };
+                if let Err(error) = self.state.try_send((&self.io).into(), &transmit) {
+                    sent.lost += 1;
+                    sent.is_full |= is_full(&error);
+                }
             }
         }
-        lost
+        if segments_max > 1 && self.state.max_gso_segments() <= 1 {
+            tracing::warn!(
+                peer = %route.peer,
+                "the kernel will not cut bursts into datagrams on the way to this peer: all sessions of this worker \
+                 cost more from now on. A path MTU below 1500 or IPsec may be why"
+            );
+        }
+        sent
     }
+
+    /// Sends one datagram to whoever called; false: the kernel did not take it.
+    pub(super) fn answer(&self, route: Route, answer: &[u8]) -> bool {
+        self.strangers.try_send((&self.io).into(), &datagram(route, answer)).is_ok()
+    }
+}
+
+fn datagram(route: Route, contents: &[u8]) -> Transmit<'_> {
+    Transmit { destination: route.peer, ecn: None, contents, segment_size: None, src_ip: route.local }
+}
+
+/// Nothing of anybody's can be sent now. Any other error is of one path alone.
+fn is_full(error: &io::Error) -> bool {
+    let no_buffers = rustix::io::Errno::NOBUFS.raw_os_error();
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(no_buffers)
 }
 
 /// Asks for large kernel buffers: past net.core.{r,w}mem_max where this process may, up to it where not.
@@ -167,3 +197,22 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Three seconds of a 20 Mb/s feed: what a worker may be busy for without a loss.
 const SOCKET_BUFFER_BYTES: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_answered_costs_nobody_the_segmentation_offload() {
+        let io = Socket::bind("127.0.0.1:0".parse().expect("an address"), false).expect("bound");
+        let socket = Socket::new(io).expect("a socket");
+        let before = socket.state.max_gso_segments();
+        let nobody = Route { peer: "127.0.0.1:0".parse().expect("an address"), local: None };
+        assert!(!socket.answer(nobody, b"who is there"));
+        assert_eq!(socket.state.max_gso_segments(), before);
+        let mut burst = Burst::default();
+        burst.push(|_| Some(1));
+        let sent = socket.send(nobody, &burst);
+        assert_eq!(sent, Sent { lost: 1, is_full: false }, "of this path alone");
+    }
+}

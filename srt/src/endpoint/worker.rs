@@ -188,7 +188,7 @@ impl Worker {
         match command {
             Command::Open(opening) => {
                 if let Some(response) = &opening.response {
-                    self.send_one(opening.route, response);
+                    self.answer(opening.route, response);
                 }
                 let id = opening.connection.negotiated().local_socket;
                 if let Some(greeter) = &mut self.greeter {
@@ -201,7 +201,7 @@ impl Worker {
             }
             Command::Dismiss { route, peer_socket, response } => {
                 if let Some(response) = &response {
-                    self.send_one(route, response);
+                    self.answer(route, response);
                 }
                 if let Some(greeter) = &mut self.greeter {
                     greeter.dismissed(route, peer_socket);
@@ -351,21 +351,19 @@ impl Worker {
         if self.burst.is_empty() {
             return;
         }
-        let lost = self.socket.send(route, &self.burst);
-        if lost > 0 {
-            // What is sent now would be lost as well: payloads wait for the next slot.
-            self.choked = true;
-            self.listener.send_failures.fetch_add(lost as u64, Ordering::Relaxed);
+        let sent = self.socket.send(route, &self.burst);
+        // What is sent now would be lost as well: payloads wait for the next slot.
+        self.choked |= sent.is_full;
+        if sent.lost > 0 {
+            self.listener.send_failures.fetch_add(sent.lost as u64, Ordering::Relaxed);
         }
         self.burst.clear();
     }
 
-    fn send_one(&mut self, route: Route, datagram: &[u8]) {
-        self.burst.push(|room| {
-            room.get_mut(..datagram.len())?.copy_from_slice(datagram);
-            Some(datagram.len())
-        });
-        self.send_burst(route);
+    fn answer(&self, route: Route, datagram: &[u8]) {
+        if !self.socket.answer(route, datagram) {
+            ListenerShared::count(&self.listener.send_failures);
+        }
     }
 }
 

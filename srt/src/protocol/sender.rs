@@ -149,8 +149,8 @@ impl Sender {
         None
     }
 
-    /// The next packet to send one more copy of, which is less urgent than anything else: what takes one copy need not take
-    /// the next, and new packets must not wait for it.
+    /// The next packet to send one more copy of, which is less urgent than anything else: new packets must not wait for it,
+    /// and between them lies some of what could take both.
     pub(super) fn take_copy(&mut self, now_us: u32) -> Option<(SeqNo, Flight)> {
         while let Some(sequence) = self.copied.pop_front() {
             let wanted = |flight: &&mut Flight| flight.copies > 0 && !flight.lost;

@@ -143,7 +143,7 @@ impl Worker {
             }
             Shared::count(&greeter.shared.inductions);
             let response = listener::induction(&handshake, route.peer, &greeter.secret, minute);
-            return self.send_one(route, &response);
+            return self.answer(route, &response);
         }
         let response = match listener::conclusion(datagram, route.peer, &greeter.secret, minute) {
             Ok(proposal) => greeter.conclude(now, route, proposal),
@@ -154,7 +154,7 @@ impl Worker {
             }
         };
         if let Some(response) = response {
-            self.send_one(route, &response);
+            self.answer(route, &response);
         }
     }
 }
