@@ -1,20 +1,20 @@
 //! Broadcasters that pull over SRT.
 
 mod admit;
+mod demand;
 mod feed_source;
 mod pulls;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use flambeau_config::{EdgeSrt, Live, Policy};
-use flambeau_media::FeedId;
 use flambeau_media::directory::Directory;
 use flambeau_srt::endpoint::{Limits, Listener, ListenerSettings, ListenerStats};
 use tokio_util::sync::CancellationToken;
 
+use demand::Entering;
 pub use feed_source::{Progress, Stage};
 pub use pulls::{Pull, Pulls};
 
@@ -24,6 +24,7 @@ struct Room {
     policy: Policy,
     directory: Arc<Directory>,
     pulls: Pulls,
+    entering: Entering,
 }
 
 /// The SRT delivery port.
@@ -42,7 +43,13 @@ impl Server {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let settings = ListenerSettings { limits: limits(config), workers };
         let listener = Listener::bind(config.listen, settings, shutdown)?;
-        let room = Room { live: live.clone(), policy: live.policy(), directory, pulls: Pulls::default() };
+        let room = Room {
+            live: live.clone(),
+            policy: live.policy(),
+            directory,
+            pulls: Pulls::default(),
+            entering: Entering::default(),
+        };
         Ok(Self { listener, room: Arc::new(room) })
     }
 
@@ -83,17 +90,6 @@ impl Server {
 }
 
 impl Room {
-    /// What all pulls take by the rates of their Feeds, one more of `feed` among them, in bits a second. A Feed that is not
-    /// there yet counts as nothing.
-    fn demand(&self, feed: &FeedId) -> u64 {
-        let mut pulls: HashMap<FeedId, u64> = HashMap::from([(feed.clone(), 1)]);
-        for pull in self.pulls.list() {
-            *pulls.entry(pull.feed).or_default() += 1;
-        }
-        let rate = |id| self.directory.feed(id).and_then(|feed| feed.bit_rate()).unwrap_or(0);
-        pulls.iter().map(|(id, count)| count * rate(id)).sum()
-    }
-
     /// Ends the sessions that the configuration of this moment does not allow.
     fn review(&self) {
         for pull in self.pulls.list() {

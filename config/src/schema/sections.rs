@@ -165,7 +165,8 @@ pub struct EdgeSrt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-range" = ["100kb/s", "100Gb/s"]))]
     pub bandwidth_max: Option<BitRate>,
-    /// Most that all Sessions together are to send. A pull that would come on top, by the rates of the Feeds, is rejected.
+    /// Most that all Sessions together are to send. A pull that would come on top, by the rates of the Feeds, is rejected; a
+    /// Feed that is not live counts as nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-range" = ["1Mb/s", "1000Gb/s"]))]
     pub bandwidth_total_max: Option<BitRate>,

@@ -14,13 +14,14 @@ use flambeau_srt::protocol::reject::{Reason, Refusal};
 use flambeau_srt::protocol::stream_id::Mode;
 
 use super::Room;
+use super::demand::Entry;
 use super::feed_source::{FeedSource, Progress};
 use super::pulls::Pull;
 
 /// Decides on a caller and, if it is admitted, stays until its session ends.
 pub(super) async fn admit(room: Arc<Room>, request: Request) {
     let peer = request.peer();
-    let (feed, right, acceptance) = match vet(&room, &request) {
+    let Vetted { feed, right, entry, acceptance } = match vet(&room, &request) {
         Ok(vetted) => vetted,
         Err(Refusal { reason, why }) => {
             tracing::warn!(%peer, code = reason.code(), "puller turned away: {why}");
@@ -48,6 +49,7 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
                 ended: Arc::default(),
             };
             room.pulls.add(pull.clone());
+            drop(entry);
             // The configuration may have changed since it was vetted.
             room.review_one(pull.clone());
             let reason = session.closed().await;
@@ -70,8 +72,16 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
     }
 }
 
+/// A caller that may pull.
+struct Vetted {
+    feed: FeedId,
+    right: Right,
+    entry: Entry,
+    acceptance: Acceptance,
+}
+
 /// What can be told from the request alone.
-fn vet(room: &Room, request: &Request) -> Result<(FeedId, Right, Acceptance), Refusal> {
+fn vet(room: &Room, request: &Request) -> Result<Vetted, Refusal> {
     if !room.policy.may_call_edge(request.peer().ip()) {
         let why = "its address may not call (sources and banned of [edge.srt])";
         return Err(Refusal::new(Reason::Forbidden, why));
@@ -100,19 +110,19 @@ fn vet(room: &Room, request: &Request) -> Result<(FeedId, Right, Acceptance), Re
     if config.wait_for_feed.is_zero() && room.directory.feed(&id).is_none() {
         return Err(Refusal::new(Reason::NotFound, format!("feed {id} is not live, and wait_for_feed is 0")));
     }
-    if let Some(max) = config.bandwidth_total_max
-        && room.demand(&id) > max.bits_per_second()
-    {
-        let why = format!("feed {id} would take what is sent over bandwidth_total_max ({max})");
-        return Err(Refusal::new(Reason::Overload, why));
-    }
     let passphrase = right.passphrase.as_ref().map(|secret| Passphrase::new(secret.expose()));
     let passphrase =
         passphrase.transpose().map_err(|error| Refusal::new(Reason::ServerError, error.to_string()))?;
     let bandwidth =
         config.bandwidth_max.map_or(Bandwidth::Unlimited, |max| Bandwidth::Max(max.bits_per_second()));
     let settings = Settings { bandwidth, idle_timeout: config.idle_timeout };
-    Ok((id, right, Acceptance { passphrase, latency: config.latency, settings }))
+    let acceptance = Acceptance { passphrase, latency: config.latency, settings };
+    let entry = room.entering.enter(&id, &room.pulls, &room.directory, config.bandwidth_total_max);
+    let entry = entry.ok_or_else(|| {
+        let why = format!("feed {id} would take what is sent over bandwidth_total_max of [edge.srt]");
+        Refusal::new(Reason::Overload, why)
+    })?;
+    Ok(Vetted { feed: id, right, entry, acceptance })
 }
 
 /// The feed of a puller that cannot give a stream id (some receivers have no field for one): the only one that is live.
