@@ -194,6 +194,7 @@ impl Packaging {
         let end = self.shelf.newest_end()?;
         let given_up = self.now.plus(length).since(end) >= self.timing.segment + AWAY_AFTER;
         if given_up && !std::mem::replace(&mut self.away, true) {
+            self.shelf.set_away(true);
             self.restart(Gathering::default(), true);
             // Whoever comes back is timed anew: what it sends late is not of the time that has passed.
             self.clock = ClockMap::default();

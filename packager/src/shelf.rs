@@ -47,6 +47,8 @@ pub(crate) struct Shelf {
     manifest_due: bool,
     /// Nothing goes on from the newest Segments.
     halted: bool,
+    /// The source is given up until it is back: nobody knows when anything follows.
+    away: bool,
     /// Playlists are shown: enough is there for a player to start.
     shown: bool,
     warned_of_length: bool,
@@ -81,6 +83,7 @@ impl Shelf {
             segment_completed: false,
             manifest_due: false,
             halted: false,
+            away: false,
             shown: false,
             warned_of_length: false,
             warned_of_memory: false,
@@ -127,6 +130,11 @@ impl Shelf {
     /// A Period is over, and it is not known what follows. Or: it is.
     pub(crate) fn halt(&mut self, halted: bool) {
         self.manifest_due |= std::mem::replace(&mut self.halted, halted) != halted;
+    }
+
+    /// The source is given up. Or: it is back.
+    pub(crate) fn set_away(&mut self, away: bool) {
+        self.away = away;
     }
 
     /// When the newest Segment ends.
@@ -197,7 +205,7 @@ impl Shelf {
     /// The Segment in hand of that Track is whole. `goes_on`: what follows is known to go on from it.
     pub(crate) fn complete(&mut self, id: TrackId, goes_on: bool) {
         let Some(rendition) = self.renditions.get_mut(&id) else { return };
-        let Some(duration) = rendition.complete(goes_on, self.terms.paused, &mut self.change) else { return };
+        let Some(duration) = rendition.complete(goes_on, self.away, &mut self.change) else { return };
         if let Some(finished) = &mut self.finished {
             finished.extend(rendition.finished(&self.change));
         }

@@ -232,9 +232,10 @@ impl Rendition {
         };
         let (last, end) = (last.place.number, last.end_utc());
         let passed = now.since(end).as_micros() / segment.as_micros().max(1);
-        let held = HELD_MAX.as_micros() / segment.as_micros().max(1);
         self.hold_tails(last + passed as u64 + TAILS, max, change);
-        let over = last + (passed as u64).saturating_sub(held as u64);
+        // So long after it should have begun, however long a Segment is: the edge waits a little longer.
+        let late = now.since(end).checked_sub(HELD_MAX);
+        let over = last + late.map_or(0, |late| 1 + (late.as_micros() / segment.as_micros().max(1)) as u64);
         let released = self.held.iter().filter(|&&number| number <= over).count();
         let excess = (self.tails.len() + released).saturating_sub(max);
         if let Some(newest) =

@@ -78,6 +78,7 @@ impl Packaging {
         self.shelf.stretches.begin(began, interval, self.floor);
         self.shelf.halt(false);
         if std::mem::take(&mut self.away) {
+            self.shelf.set_away(false);
             self.back = Some(self.now);
         }
         self.phase = Phase::Running(Running {

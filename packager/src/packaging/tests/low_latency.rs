@@ -216,7 +216,9 @@ fn whoever_goes_by_the_numbers_gets_nothing_rather_than_an_error_while_the_sourc
         let change = rig.packaging.silence(Duration::from_secs(away));
         rig.apply(change);
         let now = rig.packaging.now.plus(Duration::from_secs(away)).since(end).as_secs() / 2;
-        let over = now.saturating_sub(7);
+        let late =
+            rig.packaging.now.plus(Duration::from_secs(away)).since(end).checked_sub(Duration::from_secs(15));
+        let over = late.map_or(0, |late| 1 + late.as_secs() / 2);
         for number in last + 1 + over.saturating_sub(5)..=last + over {
             let object = rig.objects.get(&format!("v256/{number}.m4s"));
             let object = object.unwrap_or_else(|| panic!("{number} after {away} s"));
@@ -259,6 +261,26 @@ fn the_numbers_of_the_manifest_tell_the_time_of_each_segment() {
         // It does not promise more than there is.
         let depth = text.split("timeShiftBufferDepth=\"").nth(1).and_then(|rest| rest.split('"').next());
         assert!(iso(depth.expect("told")) <= 20_000_000);
+    }
+}
+
+#[test]
+fn a_source_that_is_back_within_two_seconds_with_another_clock_leaves_nothing_to_wait_for() {
+    for silence in [1_000, 1_600, 2_200] {
+        let mut rig = two_tracks();
+        rig.run(20, &[VIDEO, AUDIO]);
+        rig.silent(silence);
+        let last = rig.rendition(VIDEO).newest().expect("segments").place.number;
+        rig.back();
+        rig.run(9, &[VIDEO, AUDIO]);
+        let begun = rig.segments(VIDEO).into_iter().map(|segment| segment.0).find(|number| *number > last);
+        let begun = begun.expect("it goes on");
+        assert!(begun > last + 1, "after {last} another stream goes on by {begun}");
+        for number in last + 1..begun {
+            let path = format!("v256/{number}.m4s");
+            let nothing = rig.objects.get(&path).map(|object| object.pieces.concat());
+            assert_eq!(nothing.as_deref(), Some(&flambeau_proto::isobmff::empty_segment()[..]), "{path}");
+        }
     }
 }
 
