@@ -18,7 +18,7 @@ import { playlistsParse } from './cases/playlists.js';
 import { venueReturns } from './cases/resume.js';
 import { startsOver } from './cases/startover.js';
 import { steady } from './cases/steady.js';
-import { gapsParse, tagsParse } from './cases/tags.js';
+import { GAPS, gapsParse, tagsParse } from './cases/tags.js';
 import { toolsRead } from './cases/tools.js';
 import { Browser } from './harness/browser.js';
 import { killAll } from './harness/process.js';
@@ -49,6 +49,7 @@ try {
   await ordinary({ ...context, feed: 'main' });
   // Long, and of a Manifest that has to be asked for: where it is named, and in the full run.
   if (wanted.length || process.env.FLAMBEAU_FULL === '1') await lowLatency({ ...context, feed: 'clock' });
+  await leavesGaps({ ...context, feed: 'gone' });
   await pictureChanges({ ...context, feed: 'changing' });
   await offAirPlays({ ...context, feed: 'off-air' });
 } catch (error) {
@@ -97,7 +98,21 @@ async function lowLatency(context) {
     await warmStarts(own);
     await glassToGlass(own);
     await venueReturns({ ...own, venue });
-    if (PACKAGER.includes('hls_gaps = true')) await gapsParse(own);
+  } finally {
+    await venue.stop();
+    await server.stop();
+  }
+}
+
+/** A venue that goes away and returns, where what it did not send is listed. */
+async function leavesGaps(context) {
+  const { feed } = context;
+  if (!report.wants(GAPS)) return;
+  const server = await Flambeau.start([feed], { packager: `hls_gaps = true\n${PACKAGER}` });
+  const venue = new Encoder(server.publish(feed));
+  try {
+    await server.established(feed);
+    await gapsParse({ ...context, server, venue });
   } finally {
     await venue.stop();
     await server.stop();

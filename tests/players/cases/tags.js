@@ -5,12 +5,16 @@ import { join } from 'node:path';
 
 import HLS from 'hls-parser';
 
-import { run } from '../harness/process.js';
+import { run, sleep, until } from '../harness/process.js';
 import { demand } from '../harness/report.js';
 import { text } from '../harness/server.js';
 import { nextPart, playlists, secondOpinion } from './playlists.js';
 
+export const GAPS = 'a venue that was away leaves gaps that parsers read';
 const DELTAS = 5;
+// Longer than a Segment, and given up.
+const AWAY_MS = 5_000;
+const SEGMENT_AFTER_MS = 4_000;
 
 /** Of an ordinary feed: what each of its Playlists has. */
 export async function tagsParse({ report, server, feed }) {
@@ -89,9 +93,15 @@ async function bytes(url, range) {
 }
 
 /** After a venue was away: what it did not send is marked as a gap, and nobody is told otherwise. */
-export async function gapsParse({ report, server, feed }) {
-  await report.case('a venue that was away leaves gaps that parsers read', async () => {
+export async function gapsParse({ report, server, feed, venue }) {
+  await report.case(GAPS, async () => {
     const { media } = await playlists(server.channel(feed));
+    await venue.stop('SIGKILL');
+    await sleep(AWAY_MS);
+    venue.start();
+    const listed = async () => (await text(media[0])).includes('#EXT-X-GAP');
+    await until('the Playlist has a gap, and a Segment after it', listed);
+    await sleep(SEGMENT_AFTER_MS);
     const faults = [];
     let gaps = 0;
     for (const address of media) {
