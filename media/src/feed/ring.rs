@@ -168,7 +168,7 @@ impl Ring {
 
     /// Index of the chunk that holds `position`, which must be in `[tail, head)`.
     fn index_of(&self, position: u64) -> usize {
-        // Most readers are a burst behind the head: look there first, in steps that double.
+        // Most readers are a burst behind the head: look there first, in steps that grow fourfold.
         let (len, mut step) = (self.chunks.len(), 8);
         let mut low = len.saturating_sub(step);
         while low > 0 && self.chunks[low].position > position {
