@@ -14,7 +14,7 @@ use flambeau_media::directory::Directory;
 use flambeau_srt::endpoint::{Limits, Listener, ListenerSettings, ListenerStats};
 use tokio_util::sync::CancellationToken;
 
-use demand::Entering;
+use demand::Demand;
 pub use feed_source::{Progress, Stage};
 pub use pulls::{Pull, Pulls};
 
@@ -24,7 +24,7 @@ struct Room {
     policy: Policy,
     directory: Arc<Directory>,
     pulls: Pulls,
-    entering: Entering,
+    demand: Demand,
 }
 
 /// The SRT delivery port.
@@ -48,7 +48,7 @@ impl Server {
             policy: live.policy(),
             directory,
             pulls: Pulls::default(),
-            entering: Entering::default(),
+            demand: Demand::default(),
         };
         Ok(Self { listener, room: Arc::new(room) })
     }

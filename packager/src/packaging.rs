@@ -58,8 +58,6 @@ pub(crate) struct Packaging {
     has_pcr: bool,
     /// The programme has SCTE-35.
     has_cues: bool,
-    /// The source has been away for so long that what follows does not go on from what is there.
-    away: bool,
     /// When it was back.
     back: Option<Utc>,
     /// The clock may have jumped since the last PCR.
@@ -140,7 +138,6 @@ impl Packaging {
             clock: ClockMap::default(),
             has_pcr: false,
             has_cues: false,
-            away: false,
             back: None,
             suspect: false,
             started: None,
@@ -193,15 +190,14 @@ impl Packaging {
     pub(crate) fn silence(&mut self, length: Duration) -> Option<Change> {
         let end = self.shelf.newest_end()?;
         let given_up = self.now.plus(length).since(end) >= self.timing.segment + AWAY_AFTER;
-        if given_up && !std::mem::replace(&mut self.away, true) {
-            self.shelf.set_away(true);
+        if given_up && !std::mem::replace(&mut self.shelf.away, true) {
             self.restart(Gathering::default(), true);
             // Whoever comes back is timed anew: what it sends late is not of the time that has passed.
             self.clock = ClockMap::default();
             (self.has_pcr, self.started) = (false, None);
             self.discontinuity();
         }
-        if self.away {
+        if self.shelf.away {
             self.shelf.wait(self.now.plus(length));
         }
         self.shelf.take_change()
@@ -212,7 +208,7 @@ impl Packaging {
     pub(super) fn leave_gap(&mut self, start: i64) {
         let length = (start - self.floor).min(ticks_of(self.timing.segment));
         let (Some(number), Some(sequence)) = (self.next_number, self.next_sequence) else { return };
-        if !(self.timing.hls_gaps && self.away && length > 0) {
+        if !(self.timing.hls_gaps && self.shelf.away && length > 0) {
             return;
         }
         let place = Place { number, sequence, period: self.period, discontinuities: self.discontinuities };
@@ -235,6 +231,8 @@ impl Packaging {
         }
         self.pump();
         self.restart(Gathering::default(), true);
+        // Nobody will tell any more that what was waited for is there.
+        self.shelf.release_tails();
         self.lanes.clear();
         self.expected.clear();
         (self.clock, self.has_pcr, self.started) = (ClockMap::default(), false, None);

@@ -47,8 +47,9 @@ pub(crate) struct Shelf {
     manifest_due: bool,
     /// Nothing goes on from the newest Segments.
     halted: bool,
-    /// The source is given up until it is back: nobody knows when anything follows.
-    away: bool,
+    /// The source is given up until it is back: nobody knows when anything follows, and it does not go on from what is
+    /// there.
+    pub(crate) away: bool,
     /// Playlists are shown: enough is there for a player to start.
     shown: bool,
     warned_of_length: bool,
@@ -130,11 +131,6 @@ impl Shelf {
     /// A Period is over, and it is not known what follows. Or: it is.
     pub(crate) fn halt(&mut self, halted: bool) {
         self.manifest_due |= std::mem::replace(&mut self.halted, halted) != halted;
-    }
-
-    /// The source is given up. Or: it is back.
-    pub(crate) fn set_away(&mut self, away: bool) {
-        self.away = away;
     }
 
     /// When the newest Segment ends.

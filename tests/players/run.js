@@ -88,33 +88,34 @@ async function ordinary(context) {
 
 /** A clock before the camera, in the players at low latency. */
 async function lowLatency(context) {
-  const { feed } = context;
-  const packager = PACKAGER.includes('low_latency_dash') ? PACKAGER : `low_latency_dash = true\n${PACKAGER}`;
-  const server = await Flambeau.start([feed], { packager });
-  const venue = new ClockEncoder(server.publish(feed));
-  const own = { ...context, server };
-  try {
-    await server.established(feed);
+  await onItsOwn({ ...context, packager: withKey('low_latency_dash'), venue: ClockEncoder }, async (own) => {
     await warmStarts(own);
     await glassToGlass(own);
-    await venueReturns({ ...own, venue });
+    await venueReturns(own);
+  });
+}
+
+/** A venue that goes away and returns, where what it did not send is listed. */
+async function leavesGaps(context) {
+  if (!report.wants(GAPS)) return;
+  await onItsOwn({ ...context, packager: withKey('hls_gaps'), venue: Encoder }, gapsParse);
+}
+
+/** On a server with a [packager] of its own, and a feed that a venue of the class `venue` publishes. */
+async function onItsOwn({ packager, venue: Venue, ...context }, happen) {
+  const { feed } = context;
+  const server = await Flambeau.start([feed], { packager });
+  const venue = new Venue(server.publish(feed));
+  try {
+    await server.established(feed);
+    await happen({ ...context, server, venue });
   } finally {
     await venue.stop();
     await server.stop();
   }
 }
 
-/** A venue that goes away and returns, where what it did not send is listed. */
-async function leavesGaps(context) {
-  const { feed } = context;
-  if (!report.wants(GAPS)) return;
-  const server = await Flambeau.start([feed], { packager: `hls_gaps = true\n${PACKAGER}` });
-  const venue = new Encoder(server.publish(feed));
-  try {
-    await server.established(feed);
-    await gapsParse({ ...context, server, venue });
-  } finally {
-    await venue.stop();
-    await server.stop();
-  }
+/** Turns on `key` of [packager], unless FLAMBEAU_PACKAGER says something of it. */
+function withKey(key) {
+  return PACKAGER.includes(key) ? PACKAGER : `${key} = true\n${PACKAGER}`;
 }

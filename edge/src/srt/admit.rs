@@ -14,69 +14,74 @@ use flambeau_srt::protocol::reject::{Reason, Refusal};
 use flambeau_srt::protocol::stream_id::Mode;
 
 use super::Room;
-use super::demand::Entry;
+use super::demand::Share;
 use super::feed_source::{FeedSource, Progress};
 use super::pulls::Pull;
 
 /// Decides on a caller and, if it is admitted, stays until its session ends.
 pub(super) async fn admit(room: Arc<Room>, request: Request) {
     let peer = request.peer();
-    let Vetted { feed, right, entry, acceptance } = match vet(&room, &request) {
+    let turned_away = |refusal: &Refusal| {
+        tracing::warn!(%peer, code = refusal.reason.code(), "puller turned away: {}", refusal.why);
+    };
+    let Vetted { feed, right, passphrase, acceptance } = match vet(&room, &request) {
         Ok(vetted) => vetted,
-        Err(Refusal { reason, why }) => {
-            tracing::warn!(%peer, code = reason.code(), "puller turned away: {why}");
-            return request.reject(reason).await;
+        Err(refusal) => {
+            turned_away(&refusal);
+            return request.reject(refusal.reason).await;
         }
     };
     let encrypted = request.encryption().is_some();
+    let unlocked = match request.unlock(passphrase).await {
+        Ok(unlocked) => unlocked,
+        Err(AcceptError::Refused(reason)) => {
+            return tracing::warn!(%peer, %feed, code = reason.code(), "puller turned away: {reason}");
+        }
+        Err(AcceptError::Closed) => return,
+    };
+    // Once it has proven who it is: nobody else can take what there is for those who may pull.
+    let _share = match share(&room, &feed) {
+        Ok(share) => share,
+        Err(refusal) => {
+            turned_away(&refusal);
+            return unlocked.reject(refusal.reason).await;
+        }
+    };
     let progress = Progress::default();
     let wait = room.live.current().edge.srt.wait_for_feed;
     let source = FeedSource::new(room.directory.clone(), feed.clone(), wait, progress.clone());
-    match request.accept(acceptance, Role::Send(Box::new(source))).await {
-        Ok(session) => {
-            let broadcaster = right.broadcaster.clone();
-            let broadcaster_name = broadcaster.as_ref().map(BroadcasterId::as_str);
-            tracing::info!(%peer, %feed, broadcaster = broadcaster_name, encrypted, "puller connected");
-            let pull = Pull {
-                id: SESSIONS.fetch_add(1, Ordering::Relaxed),
-                feed,
-                broadcaster,
-                session: session.clone(),
-                since: Utc::now(),
-                encrypted,
-                progress,
-                right,
-                ended: Arc::default(),
-            };
-            room.pulls.add(pull.clone());
-            drop(entry);
-            // The configuration may have changed since it was vetted.
-            room.review_one(pull.clone());
-            let reason = session.closed().await;
-            room.pulls.remove(&session);
-            let total = session.stats().total;
-            let (sent, retransmitted, dropped) =
-                (total.pkt_sent_unique, total.pkt_retrans, total.pkt_snd_drop);
-            let why = pull
-                .ended
-                .get()
-                .cloned()
-                .or_else(|| pull.progress.end())
-                .unwrap_or_else(|| reason.to_string());
-            tracing::info!(%peer, feed = %pull.feed, sent, retransmitted, dropped, "puller disconnected: {why}");
-        }
-        Err(AcceptError::Refused(reason)) => {
-            tracing::warn!(%peer, %feed, code = reason.code(), "puller turned away: {reason}");
-        }
-        Err(AcceptError::Closed) => {}
-    }
+    // An error: the port is closed.
+    let Ok(session) = unlocked.accept(acceptance, Role::Send(Box::new(source))).await else { return };
+    let broadcaster = right.broadcaster.clone();
+    let broadcaster_name = broadcaster.as_ref().map(BroadcasterId::as_str);
+    tracing::info!(%peer, %feed, broadcaster = broadcaster_name, encrypted, "puller connected");
+    let pull = Pull {
+        id: SESSIONS.fetch_add(1, Ordering::Relaxed),
+        feed,
+        broadcaster,
+        session: session.clone(),
+        since: Utc::now(),
+        encrypted,
+        progress,
+        right,
+        ended: Arc::default(),
+    };
+    room.pulls.add(pull.clone());
+    // The configuration may have changed since it was vetted.
+    room.review_one(pull.clone());
+    let reason = session.closed().await;
+    room.pulls.remove(&session);
+    let total = session.stats().total;
+    let (sent, retransmitted, dropped) = (total.pkt_sent_unique, total.pkt_retrans, total.pkt_snd_drop);
+    let why = pull.ended.get().cloned().or_else(|| pull.progress.end()).unwrap_or_else(|| reason.to_string());
+    tracing::info!(%peer, feed = %pull.feed, sent, retransmitted, dropped, "puller disconnected: {why}");
 }
 
 /// A caller that may pull.
 struct Vetted {
     feed: FeedId,
     right: Right,
-    entry: Entry,
+    passphrase: Option<Passphrase>,
     acceptance: Acceptance,
 }
 
@@ -116,13 +121,18 @@ fn vet(room: &Room, request: &Request) -> Result<Vetted, Refusal> {
     let bandwidth =
         config.bandwidth_max.map_or(Bandwidth::Unlimited, |max| Bandwidth::Max(max.bits_per_second()));
     let settings = Settings { bandwidth, idle_timeout: config.idle_timeout };
-    let acceptance = Acceptance { passphrase, latency: config.latency, settings };
-    let entry = room.entering.enter(&id, &room.pulls, &room.directory, config.bandwidth_total_max);
-    let entry = entry.ok_or_else(|| {
-        let why = format!("feed {id} would take what is sent over bandwidth_total_max of [edge.srt]");
+    let acceptance = Acceptance { latency: config.latency, settings };
+    Ok(Vetted { feed: id, right, passphrase, acceptance })
+}
+
+/// What a pull of `feed` takes of the port's bandwidth.
+fn share(room: &Room, feed: &FeedId) -> Result<Share, Refusal> {
+    let max = room.live.current().edge.srt.bandwidth_total_max;
+    room.demand.take(feed, &room.directory, max).ok_or_else(|| {
+        let max = max.map(|max| format!(" ({max})")).unwrap_or_default();
+        let why = format!("feed {feed} would take what is sent over bandwidth_total_max{max} of [edge.srt]");
         Refusal::new(Reason::Overload, why)
-    })?;
-    Ok(Vetted { feed: id, right, entry, acceptance })
+    })
 }
 
 /// The feed of a puller that cannot give a stream id (some receivers have no field for one): the only one that is live.

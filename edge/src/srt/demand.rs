@@ -1,58 +1,51 @@
 //! What the pulls take of the bandwidth that there is for all of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flambeau_config::BitRate;
 use flambeau_media::FeedId;
 use flambeau_media::directory::Directory;
 
-use super::pulls::Pulls;
-
-/// Those on their way in: vetted, and not among the pulls yet. A handshake takes its time, and a crowd calls at once.
+/// How many pulls there are of each Feed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Entering(Arc<Mutex<Vec<FeedId>>>);
+pub(super) struct Demand(Arc<Mutex<HashMap<FeedId, u64>>>);
 
-/// A pull on its way in, until this is dropped.
+/// A pull that counts, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Entry {
-    entering: Entering,
+pub(super) struct Share {
+    demand: Demand,
     feed: FeedId,
 }
 
-impl Entering {
-    /// Lets a pull of `feed` in, if it and all others stay within `max` by the rates of their Feeds. A Feed that is not
-    /// live counts as nothing: nobody knows its rate.
-    pub(super) fn enter(
-        &self,
-        feed: &FeedId,
-        pulls: &Pulls,
-        directory: &Directory,
-        max: Option<BitRate>,
-    ) -> Option<Entry> {
-        let mut entering = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl Demand {
+    /// Counts a pull of `feed`, if it and all others stay within `max` by the rates of their Feeds. A Feed that is not live
+    /// counts as nothing: nobody knows its rate.
+    pub(super) fn take(&self, feed: &FeedId, directory: &Directory, max: Option<BitRate>) -> Option<Share> {
+        let mut counts = self.counts();
         if let Some(max) = max {
-            let mut count: HashMap<FeedId, u64> = HashMap::from([(feed.clone(), 1)]);
-            for feed in entering.iter().cloned().chain(pulls.list().into_iter().map(|pull| pull.feed)) {
-                *count.entry(feed).or_default() += 1;
-            }
             let rate = |id| directory.feed(id).and_then(|feed| feed.bit_rate()).unwrap_or(0);
-            let demand: u64 = count.iter().map(|(id, count)| count.saturating_mul(rate(id))).sum();
-            if demand > max.bits_per_second() {
+            let others = counts.iter().map(|(id, count)| count.saturating_mul(rate(id)));
+            if others.sum::<u64>().saturating_add(rate(feed)) > max.bits_per_second() {
                 return None;
             }
         }
-        entering.push(feed.clone());
-        Some(Entry { entering: self.clone(), feed: feed.clone() })
+        *counts.entry(feed.clone()).or_default() += 1;
+        Some(Share { demand: self.clone(), feed: feed.clone() })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<FeedId, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Entry {
+impl Drop for Share {
     fn drop(&mut self) {
-        let mut entering = self.entering.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = entering.iter().position(|feed| *feed == self.feed) {
-            entering.swap_remove(at);
+        let mut counts = self.demand.counts();
+        if let Some(count) = counts.get_mut(&self.feed) {
+            *count -= 1;
         }
+        counts.retain(|_, count| *count > 0);
     }
 }
 
@@ -67,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_on_their_way_in_count() {
-        let (directory, pulls, entering) = (Directory::default(), Pulls::default(), Entering::default());
+    fn no_more_are_let_in_than_there_is_bandwidth_for() {
+        let (directory, demand) = (Directory::default(), Demand::default());
         let feed: FeedId = "athletics".parse().expect("an id");
         let publisher = directory.publish(&feed, History::default());
         let begin = Instant::now();
@@ -80,14 +73,14 @@ mod tests {
         }
         // About a megabit a second.
         let max = Some(BitRate(2_500_000));
-        let enter = || entering.enter(&feed, &pulls, &directory, max);
-        let first = enter().expect("one");
-        let second = enter().expect("two");
-        assert!(enter().is_none(), "a third would take more than there is");
+        let take = || demand.take(&feed, &directory, max);
+        let first = take().expect("one");
+        let second = take().expect("two");
+        assert!(take().is_none(), "a third would take more than there is");
         drop(first);
-        assert!(enter().is_some(), "who did not come in counts no longer");
+        assert!(take().is_some(), "who is gone counts no longer");
         drop(second);
         let unknown: FeedId = "rowing".parse().expect("an id");
-        assert!(entering.enter(&unknown, &pulls, &directory, Some(BitRate(1_000_000))).is_some());
+        assert!(demand.take(&unknown, &directory, Some(BitRate(1_000_000))).is_some());
     }
 }

@@ -21,7 +21,7 @@ use super::venues::{Claim, Venue};
 /// Decides on a caller and, if it is admitted, stays until its session ends.
 pub(super) async fn admit(room: Arc<Room>, request: Request) {
     let peer = request.peer();
-    let (feed, acceptance) = match vet(&room, &request) {
+    let (feed, passphrase, acceptance) = match vet(&room, &request) {
         Ok(vetted) => vetted,
         Err(Refusal { reason, why }) => {
             tracing::warn!(%peer, code = reason.code(), "publisher turned away: {why}");
@@ -40,7 +40,8 @@ pub(super) async fn admit(room: Arc<Room>, request: Request) {
     let signal = Signal::default();
     let rate_max = room.live.current().ingest.srt.bandwidth_max.map(BitRate::bits_per_second);
     let sink = FeedSink::new(feed.id.clone(), feed.history, room.directory.clone(), signal.clone(), rate_max);
-    match request.accept(acceptance, Role::Receive(Box::new(sink))).await {
+    let role = Role::Receive(Box::new(sink));
+    match async { request.unlock(passphrase).await?.accept(acceptance, role).await }.await {
         Ok(session) => {
             tracing::info!(%peer, feed = %feed.id, user, encrypted, "venue connected");
             let before = claim.before.clone();
@@ -78,7 +79,7 @@ struct Vetted {
 }
 
 /// What can be told from the request alone.
-fn vet(room: &Room, request: &Request) -> Result<(Vetted, Acceptance), Refusal> {
+fn vet(room: &Room, request: &Request) -> Result<(Vetted, Option<Passphrase>, Acceptance), Refusal> {
     if !room.policy.may_call_ingest(request.peer().ip()) {
         let why = "its address may not call (sources and banned of [ingest.srt])";
         return Err(Refusal::new(Reason::Forbidden, why));
@@ -115,7 +116,7 @@ fn vet(room: &Room, request: &Request) -> Result<(Vetted, Acceptance), Refusal> 
     let config = &room.live.current().ingest.srt;
     let settings = Settings { idle_timeout: config.idle_timeout, ..Settings::default() };
     let vetted = Vetted { id, history, passphrase: policy.passphrase };
-    Ok((vetted, Acceptance { passphrase, latency: config.latency, settings }))
+    Ok((vetted, passphrase, Acceptance { latency: config.latency, settings }))
 }
 
 /// Claims the Feed. One that is taken is given to a caller only if it is the same venue come back: the same address

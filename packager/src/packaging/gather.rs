@@ -77,8 +77,7 @@ impl Packaging {
         let began = Start { place, at: start, source: start - offset, due };
         self.shelf.stretches.begin(began, interval, self.floor);
         self.shelf.halt(false);
-        if std::mem::take(&mut self.away) {
-            self.shelf.set_away(false);
+        if std::mem::take(&mut self.shelf.away) {
             self.back = Some(self.now);
         }
         self.phase = Phase::Running(Running {

@@ -408,33 +408,6 @@ fn a_service_of_sound_alone_is_cut_on_the_grid() {
     assert!(rig.text("index.m3u8").contains("a257/index.m3u8"));
 }
 
-/// How many Segments the Manifest lists of each Track.
-fn listed(rig: &Rig) -> Vec<u64> {
-    let document = roxmltree::Document::parse(rig.text("manifest.mpd")).expect("well-formed");
-    let timelines = document.descendants().filter(|node| node.has_tag_name("SegmentTimeline"));
-    let repeats = |s: roxmltree::Node<'_, '_>| s.attribute("r").map_or(0, |r| r.parse().expect("a number"));
-    let count = |line: roxmltree::Node<'_, '_>| {
-        line.children().filter(|node| node.has_tag_name("S")).map(|s| 1 + repeats(s)).sum()
-    };
-    timelines.map(count).collect()
-}
-
-#[test]
-fn the_manifest_lists_a_segment_when_all_tracks_have_it_and_waits_for_no_dead_one() {
-    let mut rig = two_tracks();
-    rig.packaging.shelf.stretches = crate::stretches::Stretches::new(180_000, false);
-    rig.run(6, &[VIDEO, AUDIO]);
-    for _ in 0..200 {
-        rig.frame(&[VIDEO, AUDIO]);
-        let listed = listed(&rig);
-        assert!(listed.len() == 2 && listed[0] == listed[1] && listed[0] > 1, "{listed:?}");
-    }
-    let before = listed(&rig);
-    rig.run(8, &[VIDEO]);
-    let after = listed(&rig);
-    assert!(after[0] >= before[0] + 2 && after[1] == before[1], "{before:?} {after:?}");
-}
-
 #[test]
 fn a_gop_longer_than_the_segment_makes_it_longer_and_is_bounded() {
     let mut rig = two_tracks();

@@ -53,10 +53,7 @@ pub(crate) fn manifest(of: Shelves<'_>, terms: &Terms) -> Option<Playlist> {
         if stretch.rule == Rule::Undecided {
             break;
         }
-        let mut shown = of.shown(stretch, next.map(|next| next.number));
-        if next.is_none() && stretch.rule == Rule::Listed && !(of.halted || terms.paused || terms.ended) {
-            even(&mut shown);
-        }
+        let shown = of.shown(stretch, next.map(|next| next.number));
         // A Period that not every Track has reached yet would be taken for one without them.
         if shown.is_empty() || next.is_none() && shown.len() < of.tracks && !of.halted && !periods.is_empty()
         {
@@ -155,23 +152,6 @@ impl<'a> Shelves<'a> {
             }));
         }
         sets
-    }
-}
-
-/// A Segment is listed when all Tracks have it: one Track's is whole a little before another's, and ffmpeg would begin the
-/// one two seconds after the other. A Track that is further behind is not waited for.
-fn even(shown: &mut [Shown<'_>]) {
-    let number = |one: &Shown<'_>| one.segments.last().map(|last| last.place.number);
-    let least = shown.iter().filter_map(number).min();
-    let newest = shown.iter().filter_map(number).max();
-    if newest != least.map(|least| least + 1) {
-        return;
-    }
-    for one in shown.iter_mut().filter(|one| one.segments.len() > 1 && number(one) == newest) {
-        one.segments.pop();
-        if let Some(last) = one.segments.last() {
-            one.newest = last;
-        }
     }
 }
 

@@ -194,6 +194,7 @@ impl Connection {
 
     /// Reads what there is, and tells when the last of it arrived.
     async fn read(&mut self) -> Result<Utc> {
+        assert!(self.len < self.buffer.len(), "an answer of more than {ANSWER_BYTES_MAX} bytes");
         let (descriptor, room) = (self.stream.as_raw_fd(), &mut self.buffer[self.len..]);
         let mut control = cmsg_space!(TimeSpec);
         let read = self.stream.async_io(Interest::READABLE, || {

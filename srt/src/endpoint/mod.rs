@@ -18,7 +18,7 @@ mod worker;
 pub use caller::{ConnectError, Dial, connect};
 pub use gate::Limits;
 pub use listener::{Listener, ListenerSettings, ListenerStats};
-pub use request::{AcceptError, Acceptance, Request};
+pub use request::{AcceptError, Acceptance, Request, Unlocked};
 pub use session::{Role, Session, Sink, Verdict};
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::socket::Route;
 use super::waker::Commands;
 use super::worker::{Command, End, Opening};
 use crate::protocol::connection::{Connection, Settings};
-use crate::protocol::crypto::{KeyLength, KeyRefresh, Passphrase};
+use crate::protocol::crypto::{CryptoPair, KeyLength, KeyRefresh, Passphrase};
 use crate::protocol::handshake::Version;
 use crate::protocol::handshake::listener::{self, Proposal};
 use crate::protocol::packet::DATAGRAM_BYTES;
@@ -32,11 +32,16 @@ pub struct Request {
     place: Option<Arc<Place>>,
 }
 
+/// A caller whose encryption is what was asked of it. Dropping it turns the caller away.
+#[derive(Debug)]
+pub struct Unlocked {
+    request: Request,
+    crypto: Option<CryptoPair>,
+}
+
 /// On what terms a caller is let in.
 #[derive(Debug, Default)]
 pub struct Acceptance {
-    /// The passphrase that opens the caller's keys; none where the session is to be clear.
-    pub passphrase: Option<Passphrase>,
     /// The least latency, for either direction; the caller may ask for more.
     pub latency: Duration,
     /// The bandwidth and the idle timeout.
@@ -86,58 +91,37 @@ impl Request {
         self.proposal().peer_version
     }
 
-    /// Lets the caller in.
+    /// Opens the caller's keys with `passphrase`; none where the session is to be clear.
     ///
     /// Deriving the keys takes a millisecond or two of a blocking thread, so this never runs on a packet worker, and a
     /// few at a time in the whole process: a flood of callers must not take the processor from the packets.
     ///
     /// # Errors
     /// The encryption does not fit (the caller gets the standard's code), or the listener is gone.
-    pub async fn accept(mut self, acceptance: Acceptance, role: Role) -> Result<Session, AcceptError> {
+    pub async fn unlock(mut self, passphrase: Option<Passphrase>) -> Result<Unlocked, AcceptError> {
         let proposal = self.take_proposal();
         let peer_socket = proposal.socket_id;
-        let Acceptance { passphrase, latency, settings } = acceptance;
         let permit = UNLOCKING.acquire().await;
         let unlocking = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let crypto = proposal.unlock(passphrase.as_ref(), KeyRefresh::default());
             (proposal, crypto)
         });
-        let (proposal, crypto) = match unlocking.await {
-            Ok((proposal, Ok(crypto))) => (proposal, crypto),
+        match unlocking.await {
+            Ok((proposal, Ok(crypto))) => {
+                self.proposal = Some(proposal);
+                Ok(Unlocked { request: self, crypto })
+            }
             Ok((proposal, Err(reason))) => {
                 self.shared.count_rejection(reason);
                 self.dismiss(peer_socket, Some(listener::reject(&proposal, reason))).await;
-                return Err(AcceptError::Refused(reason));
+                Err(AcceptError::Refused(reason))
             }
             Err(_) => {
                 self.dismiss(peer_socket, None).await;
-                return Err(AcceptError::Closed);
+                Err(AcceptError::Closed)
             }
-        };
-        let terms = listener::Acceptance {
-            socket_id: random_socket_id(),
-            isn: None,
-            mtu: DATAGRAM_BYTES as u32,
-            flow_window: WINDOW_PACKETS,
-            latency_ms: u16::try_from(latency.as_millis()).unwrap_or(u16::MAX),
-            crypto,
-            timestamp: 0,
-        };
-        let (response, negotiated) = listener::accept(&proposal, terms);
-        let opened = Instant::now();
-        let session = Session::new(self.route.peer, negotiated.local_socket, self.commands.clone());
-        let opening = Opening {
-            route: self.route,
-            connection: Connection::new(negotiated, self.arrived, settings, opened),
-            role,
-            opened,
-            response: Some(response),
-            _place: self.place.take(),
-            end: End::new(session.shared()),
-        };
-        let sent = self.commands.send(Command::Open(Box::new(opening))).await;
-        if sent { Ok(session) } else { Err(AcceptError::Closed) }
+        }
     }
 
     /// Turns the caller away.
@@ -164,6 +148,45 @@ impl Request {
 
     fn take_proposal(&mut self) -> Proposal {
         self.proposal.take().expect("the proposal stays until the request is consumed")
+    }
+}
+
+impl Unlocked {
+    /// Lets the caller in.
+    ///
+    /// # Errors
+    /// The listener is gone.
+    pub async fn accept(self, acceptance: Acceptance, role: Role) -> Result<Session, AcceptError> {
+        let Self { mut request, crypto } = self;
+        let Acceptance { latency, settings } = acceptance;
+        let terms = listener::Acceptance {
+            socket_id: random_socket_id(),
+            isn: None,
+            mtu: DATAGRAM_BYTES as u32,
+            flow_window: WINDOW_PACKETS,
+            latency_ms: u16::try_from(latency.as_millis()).unwrap_or(u16::MAX),
+            crypto,
+            timestamp: 0,
+        };
+        let (response, negotiated) = listener::accept(&request.take_proposal(), terms);
+        let opened = Instant::now();
+        let session = Session::new(request.route.peer, negotiated.local_socket, request.commands.clone());
+        let opening = Opening {
+            route: request.route,
+            connection: Connection::new(negotiated, request.arrived, settings, opened),
+            role,
+            opened,
+            response: Some(response),
+            _place: request.place.take(),
+            end: End::new(session.shared()),
+        };
+        let sent = request.commands.send(Command::Open(Box::new(opening))).await;
+        if sent { Ok(session) } else { Err(AcceptError::Closed) }
+    }
+
+    /// Turns the caller away after all.
+    pub async fn reject(self, reason: Reason) {
+        self.request.reject(reason).await;
     }
 }
 

@@ -23,9 +23,10 @@ pub(super) struct Route {
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
-    /// Of datagrams to whoever called. The kernel refuses some addresses (port 0) with what quinn-udp takes for a missing
-    /// segmentation offload, and then never tries it again: a forged handshake must not cost the sessions theirs.
-    strangers: UdpSocketState,
+    /// Of datagrams that go one a call. The kernel refuses some paths (port 0, an address that is no longer ours) with what
+    /// quinn-udp takes for a missing segmentation offload, and then never tries it again: that must not cost the others
+    /// theirs.
+    singles: UdpSocketState,
 }
 
 /// What became of a burst.
@@ -35,6 +36,8 @@ pub(super) struct Sent {
     pub(super) lost: usize,
     /// It had no room for one of them, and would not have for another peer's.
     pub(super) is_full: bool,
+    /// It will not cut runs into datagrams on this path.
+    pub(super) refused_runs: bool,
 }
 
 /// Datagrams that have arrived.
@@ -92,8 +95,8 @@ impl Socket {
 
     /// Takes a bound socket.
     pub(super) fn new(io: UdpSocket) -> io::Result<Self> {
-        let [state, strangers] = [UdpSocketState::new((&io).into())?, UdpSocketState::new((&io).into())?];
-        Ok(Self { io, state, strangers })
+        let [state, singles] = [UdpSocketState::new((&io).into())?, UdpSocketState::new((&io).into())?];
+        Ok(Self { io, state, singles })
     }
 
     /// Waits until `waker` is called, or for so long; until a datagram comes too, if `readable`. Returns whether it was
@@ -128,34 +131,53 @@ impl Socket {
         }
     }
 
-    /// Sends a burst of a session.
-    pub(super) fn send(&self, route: Route, burst: &Burst) -> Sent {
+    /// Sends a burst of a session; in runs that the kernel cuts into datagrams where it has that, and `in_runs`.
+    pub(super) fn send(&mut self, route: Route, burst: &Burst, in_runs: bool) -> Sent {
         let mut sent = Sent::default();
-        // Read each time: the state finds out by failure that an interface has no segmentation offload.
-        let segments_max = self.state.max_gso_segments().max(1);
+        let segments_max = if in_runs { self.state.max_gso_segments().max(1) } else { 1 };
         for (bytes, size) in burst.runs() {
             for run in bytes.chunks(size * segments_max) {
-                let segment_size = (run.len() > size).then_some(size);
-                let transmit = Transmit { segment_size, ..datagram(route, run) };
-                if let Err(error) = self.state.try_send((&self.io).into(), &transmit) {
+                let failed = if run.len() > size && !sent.refused_runs {
+                    self.send_run(route, run, size, &mut sent)
+                } else {
+                    run.chunks(size).find_map(|one| self.send_single(route, one).err())
+                };
+                if let Some(error) = failed {
                     sent.lost += 1;
                     sent.is_full |= is_full(&error);
                 }
             }
-        }
-        if segments_max > 1 && self.state.max_gso_segments() <= 1 {
-            tracing::warn!(
-                peer = %route.peer,
-                "the kernel will not cut bursts into datagrams on the way to this peer: all sessions of this worker \
-                 cost more from now on. A path MTU below 1500 or IPsec may be why"
-            );
         }
         sent
     }
 
     /// Sends one datagram to whoever called; false: the kernel did not take it.
     pub(super) fn answer(&self, route: Route, answer: &[u8]) -> bool {
-        self.strangers.try_send((&self.io).into(), &datagram(route, answer)).is_ok()
+        self.send_single(route, answer).is_ok()
+    }
+
+    /// Why it was not sent, if it was not.
+    fn send_run(&mut self, route: Route, run: &[u8], size: usize, sent: &mut Sent) -> Option<io::Error> {
+        let transmit = Transmit { segment_size: Some(size), ..datagram(route, run) };
+        let error = self.state.try_send((&self.io).into(), &transmit).err()?;
+        if self.state.max_gso_segments() > 1 {
+            return Some(error);
+        }
+        sent.refused_runs = true;
+        tracing::warn!(
+            peer = %route.peer,
+            "the kernel will not cut bursts into datagrams on the way to this peer: its session costs more from now on. A \
+             path MTU below 1500 or IPsec may be why"
+        );
+        // The other sessions' paths are others.
+        if let Ok(state) = UdpSocketState::new((&self.io).into()) {
+            self.state = state;
+        }
+        run.chunks(size).find_map(|one| self.send_single(route, one).err())
+    }
+
+    fn send_single(&self, route: Route, contents: &[u8]) -> io::Result<()> {
+        self.singles.try_send((&self.io).into(), &datagram(route, contents))
     }
 }
 
@@ -205,14 +227,18 @@ mod tests {
     #[test]
     fn who_cannot_be_answered_costs_nobody_the_segmentation_offload() {
         let io = Socket::bind("127.0.0.1:0".parse().expect("an address"), false).expect("bound");
-        let socket = Socket::new(io).expect("a socket");
+        let mut socket = Socket::new(io).expect("a socket");
         let before = socket.state.max_gso_segments();
         let nobody = Route { peer: "127.0.0.1:0".parse().expect("an address"), local: None };
         assert!(!socket.answer(nobody, b"who is there"));
         assert_eq!(socket.state.max_gso_segments(), before);
         let mut burst = Burst::default();
         burst.push(|_| Some(1));
-        let sent = socket.send(nobody, &burst);
-        assert_eq!(sent, Sent { lost: 1, is_full: false }, "of this path alone");
+        let lost = Sent { lost: 1, ..Sent::default() };
+        assert_eq!(socket.send(nobody, &burst, true), lost, "of this path alone");
+        burst.push(|_| Some(1));
+        assert_eq!(socket.send(nobody, &burst, true), Sent { refused_runs: before > 1, ..lost });
+        assert_eq!(socket.state.max_gso_segments(), before);
+        assert_eq!(socket.send(nobody, &burst, false), Sent { lost: 2, ..lost }, "one a call");
     }
 }

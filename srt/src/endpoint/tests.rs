@@ -71,11 +71,10 @@ fn listen(shutdown: &CancellationToken) -> Listener {
     .expect("a free port")
 }
 
-fn acceptance(passphrase: Option<&str>) -> Acceptance {
-    Acceptance {
-        passphrase: passphrase.map(|text| Passphrase::new(text).expect("long enough")),
-        ..Acceptance::default()
-    }
+/// Lets a caller in.
+async fn admit(request: Request, passphrase: Option<&str>, role: Role) -> Result<Session, AcceptError> {
+    let passphrase = passphrase.map(|text| Passphrase::new(text).expect("long enough"));
+    request.unlock(passphrase).await?.accept(Acceptance::default(), role).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,10 +91,8 @@ async fn payloads_cross_in_the_clear_and_encrypted() {
         let request = listener.accept().await.expect("a caller");
         assert_eq!(request.stream_id().resource(), Some("feed"));
         assert_eq!(request.encryption(), passphrase.map(|_| KeyLength::Aes192));
-        let session = request
-            .accept(acceptance(passphrase), Role::Receive(Box::new(Collect(sink))))
-            .await
-            .expect("agreed");
+        let session =
+            admit(request, passphrase, Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
         let caller = calling.await.expect("no panic").expect("connected");
         assert_eq!(session.closed().await, CloseReason::Peer);
         assert_eq!(caller.closed().await, CloseReason::Finished);
@@ -124,9 +121,7 @@ async fn a_caller_turned_away_learns_the_reason() {
     ));
     let (sink, _received) = sync_channel(1);
     let request = listener.accept().await.expect("a caller");
-    let refused = request
-        .accept(acceptance(Some("correct horse battery")), Role::Receive(Box::new(Collect(sink))))
-        .await;
+    let refused = admit(request, Some("correct horse battery"), Role::Receive(Box::new(Collect(sink)))).await;
     assert_eq!(refused.expect_err("another passphrase"), AcceptError::Refused(Reason::BadSecret));
     let refused = calling.await.expect("no panic").expect_err("turned away");
     assert!(
@@ -147,8 +142,7 @@ async fn a_slow_decision_holds_up_no_one_else() {
         tokio::spawn(connect(dial(&listener, None), Role::Send(Box::new(Numbers(0))), shutdown.clone()));
     let (sink, received) = sync_channel(1_000);
     let request = listener.accept().await.expect("another caller");
-    let session =
-        request.accept(acceptance(None), Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
+    let session = admit(request, None, Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
     quick.await.expect("no panic").expect("connected");
     assert_eq!(session.closed().await, CloseReason::Peer);
     assert_eq!(received.try_iter().count() as u64, PACKETS);
@@ -182,13 +176,12 @@ async fn a_panic_in_a_sink_ends_that_session_alone() {
         tokio::spawn(connect(dial(&listener, None), Role::Send(Box::new(Numbers(0))), shutdown.clone()));
     let (sink, received) = sync_channel(1_000);
     let request = listener.accept().await.expect("a caller");
-    let session =
-        request.accept(acceptance(None), Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
+    let session = admit(request, None, Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
     good.await.expect("no panic").expect("connected");
     let bad =
         tokio::spawn(connect(dial(&listener, None), Role::Send(Box::new(Numbers(0))), shutdown.clone()));
     let request = listener.accept().await.expect("another caller");
-    let faulty = request.accept(acceptance(None), Role::Receive(Box::new(Panics))).await.expect("agreed");
+    let faulty = admit(request, None, Role::Receive(Box::new(Panics))).await.expect("agreed");
     assert_eq!(faulty.closed().await, CloseReason::Failed);
     bad.await.expect("no panic").expect("connected").closed().await;
     assert_eq!(session.closed().await, CloseReason::Peer);
@@ -262,8 +255,7 @@ async fn a_caller_that_missed_the_answer_gets_it_again() {
     socket.send(&conclusion).await.expect("sent");
     let (sink, _received) = sync_channel(1);
     let request = listener.accept().await.expect("a caller");
-    let session =
-        request.accept(acceptance(None), Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
+    let session = admit(request, None, Role::Receive(Box::new(Collect(sink)))).await.expect("agreed");
     let lost = socket.recv(&mut room).await.expect("an answer");
     let mut again = [0; 1500];
     for _ in 0..3 {

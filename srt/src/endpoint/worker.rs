@@ -259,7 +259,12 @@ impl Worker {
             let Some(entry) = self.sessions.get(&id) else { return };
             payloads += sent.unwrap_or(0);
             full = self.burst.is_full();
-            self.send_burst(entry.opening.route);
+            let (route, in_runs) = (entry.opening.route, entry.in_runs);
+            if self.send_burst(route, in_runs) != in_runs
+                && let Some(entry) = self.sessions.get_mut(&id)
+            {
+                entry.in_runs = false;
+            }
             if !full {
                 break;
             }
@@ -313,7 +318,7 @@ impl Worker {
             connection.poll_transmit(Instant::now(), None, burst);
         }));
         if told.is_ok() {
-            self.send_burst(route);
+            self.send_burst(route, false);
         }
         self.burst.clear();
         self.forget(id, CloseReason::Failed);
@@ -347,17 +352,19 @@ impl Worker {
         }
     }
 
-    fn send_burst(&mut self, route: Route) {
+    /// Sends what is in hand, and returns whether the next may go `in_runs` too.
+    fn send_burst(&mut self, route: Route, in_runs: bool) -> bool {
         if self.burst.is_empty() {
-            return;
+            return in_runs;
         }
-        let sent = self.socket.send(route, &self.burst);
+        let sent = self.socket.send(route, &self.burst, in_runs);
         // What is sent now would be lost as well: payloads wait for the next slot.
         self.choked |= sent.is_full;
         if sent.lost > 0 {
             self.listener.send_failures.fetch_add(sent.lost as u64, Ordering::Relaxed);
         }
         self.burst.clear();
+        in_runs && !sent.refused_runs
     }
 
     fn answer(&self, route: Route, datagram: &[u8]) {

@@ -9,6 +9,9 @@ import { demand } from '../harness/report.js';
 import { shortLanguage } from '../harness/verdict.js';
 
 const READ_SECONDS = 10;
+// In a Manifest, ffmpeg begins each stream with the first Segment that starts less than a minute before its newest one's
+// end. Segments of sound start up to a frame of it beside the picture's, so that it may begin with the one before.
+const APART_SECONDS = 2;
 const VLC_SECONDS = 12;
 const SECONDS_MIN = 6;
 // Of ffmpeg's own making, up to its version 8: it reads the init segment of a live HLS again after each reload, and
@@ -39,13 +42,33 @@ async function ffprobe(url) {
 }
 
 async function ffmpeg(url) {
-  const wanted = ['-map', '0:v:0', '-map', '0:a', '-t', String(READ_SECONDS), '-f', 'null', '-'];
-  const { stdout, stderr } = await run('ffmpeg', ['-nostdin', '-v', 'warning', '-progress', '-', '-i', url, ...wanted]);
-  const frames = Number(stdout.match(/frame=(\d+)(?![^]*frame=)/)?.[1] ?? 0);
+  const wanted = ['-map', '0:v:0', '-map', '0:a', '-t', String(READ_SECONDS + APART_SECONDS), '-f', 'framecrc', '-'];
+  const { stdout, stderr } = await run('ffmpeg', ['-nostdin', '-v', 'warning', '-i', url, ...wanted]);
   const faults = silence(stderr);
-  if (frames < READ_SECONDS * 25 * 0.95) faults.push(`decoded ${frames} frames`);
-  demand(faults, { frames });
-  return { frames };
+  const streams = decoded(stdout);
+  if (streams.length !== 3) faults.push(`decoded ${streams.length} streams`);
+  for (const [index, { seconds, holes }] of streams.entries()) {
+    if (seconds < READ_SECONDS * 0.95) faults.push(`decoded ${seconds.toFixed(2)} s of stream ${index}`);
+    if (holes) faults.push(`${holes} holes in stream ${index}`);
+  }
+  const figures = { decoded: streams.map(({ seconds }) => `${seconds.toFixed(1)} s`).join('+') };
+  demand(faults, figures);
+  return figures;
+}
+
+/** How long each stream of a `framecrc` is, without what is missing between two of its frames. */
+function decoded(framecrc) {
+  const streams = [];
+  for (const [, index, numerator, denominator] of framecrc.matchAll(/^#tb (\d+): (\d+)\/(\d+)$/gm)) {
+    streams[index] = { timeBase: numerator / denominator, seconds: 0, holes: 0, next: null };
+  }
+  for (const [, index, start, length] of framecrc.matchAll(/^(\d+), +-?\d+, +(-?\d+), +(\d+),/gm)) {
+    const stream = streams[index];
+    if (stream.next !== null && Number(start) !== stream.next) stream.holes += 1;
+    stream.next = Number(start) + Number(length);
+    stream.seconds += length * stream.timeBase;
+  }
+  return streams;
 }
 
 function silence(stderr) {

@@ -285,6 +285,17 @@ fn a_source_that_is_back_within_two_seconds_with_another_clock_leaves_nothing_to
 }
 
 #[test]
+fn what_is_waited_for_when_the_feed_ends_is_answered() {
+    let mut rig = two_tracks();
+    rig.run(20, &[VIDEO, AUDIO]);
+    rig.silent(5_000);
+    assert!(!rig.growing.is_empty());
+    let change = rig.packaging.finish(true);
+    rig.apply(change);
+    assert!(rig.growing.is_empty(), "{:?}", rig.growing.keys());
+}
+
+#[test]
 fn a_source_that_returns_is_in_the_manifest_with_its_first_part() {
     let mut rig = two_tracks();
     rig.run(20, &[VIDEO, AUDIO]);

@@ -58,6 +58,8 @@ pub(super) struct Entry {
     pub(super) opening: Opening,
     /// A datagram came since it was last driven.
     pub(super) touched: bool,
+    /// The kernel cuts runs into datagrams on its path.
+    pub(super) in_runs: bool,
     /// Its next turn.
     pub(super) turn: wheel::Slot,
     /// How far its bursts are apart.
@@ -83,6 +85,7 @@ impl Entry {
         Self {
             opening,
             touched: false,
+            in_runs: true,
             turn: wheel::Slot::MAX,
             interval: BURST,
             dry: None,

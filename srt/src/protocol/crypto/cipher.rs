@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aes::cipher::array::{Array, ArraySize};
 use aes::cipher::{InnerIvInit, KeyInit, StreamCipherCore};
 use aes::{Aes128, Aes128Enc, Aes192, Aes192Enc, Aes256, Aes256Enc};
 use aes_kw::AesKw;
@@ -24,18 +25,18 @@ pub(super) enum KeyEncryptingKey {
 impl KeyEncryptingKey {
     /// The draft, 6.1.4: PBKDF2 of the passphrase and the last 64 bits of the salt, as long as the keys it wraps.
     pub(super) fn derive(passphrase: &Passphrase, salt: &[u8; SALT_BYTES], length: KeyLength) -> Self {
-        let mut key = [0; 32];
-        let key = &mut key[..length.bytes()];
-        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(&passphrase.0, &salt[SALT_BYTES - 8..], ROUNDS, key);
-        Self::from_bytes(key)
+        let mut key = [0; KEY_BYTES_MAX];
+        let derived = &mut key[..length.bytes()];
+        pbkdf2::pbkdf2_hmac::<sha1::Sha1>(&passphrase.0, &salt[SALT_BYTES - 8..], ROUNDS, derived);
+        Self::new(length, &key)
     }
 
-    /// A key of 16, 24 or 32 bytes.
-    pub(super) fn from_bytes(key: &[u8]) -> Self {
-        match key.len() {
-            16 => Self::Aes128(AesKw::new_from_slice(key).expect("the length is that of the cipher")),
-            24 => Self::Aes192(AesKw::new_from_slice(key).expect("the length is that of the cipher")),
-            _ => Self::Aes256(AesKw::new_from_slice(key).expect("the length is that of the cipher")),
+    /// The key in the first bytes of `key`, as many as `length` has.
+    pub(super) fn new(length: KeyLength, key: &[u8; KEY_BYTES_MAX]) -> Self {
+        match length {
+            KeyLength::Aes128 => Self::Aes128(AesKw::new(&first(key))),
+            KeyLength::Aes192 => Self::Aes192(AesKw::new(&first(key))),
+            KeyLength::Aes256 => Self::Aes256(AesKw::new(&first(key))),
         }
     }
 
@@ -70,8 +71,8 @@ impl fmt::Debug for KeyEncryptingKey {
 #[derive(Clone)]
 pub(super) struct StreamKey {
     key: Key,
-    bytes: [u8; 32],
-    length: usize,
+    bytes: [u8; KEY_BYTES_MAX],
+    length: KeyLength,
     schedule: Schedule,
     salt: [u8; 14],
 }
@@ -84,24 +85,19 @@ enum Schedule {
 }
 
 impl StreamKey {
-    /// A key of 16, 24 or 32 bytes.
-    pub(super) fn new(key: Key, bytes: &[u8], salt: &[u8; SALT_BYTES]) -> Self {
-        let mut own = [0; 32];
-        own[..bytes.len()].copy_from_slice(bytes);
-        let mut counter_salt = [0; 14];
-        counter_salt.copy_from_slice(&salt[..14]);
-        let schedule = match bytes.len() {
-            16 => {
-                Schedule::Aes128(Aes128Enc::new_from_slice(bytes).expect("the length is that of the cipher"))
-            }
-            24 => {
-                Schedule::Aes192(Aes192Enc::new_from_slice(bytes).expect("the length is that of the cipher"))
-            }
-            _ => {
-                Schedule::Aes256(Aes256Enc::new_from_slice(bytes).expect("the length is that of the cipher"))
-            }
+    /// The key in the first bytes of `bytes`, as many as `length` has.
+    pub(super) fn new(
+        key: Key,
+        length: KeyLength,
+        bytes: &[u8; KEY_BYTES_MAX],
+        salt: &[u8; SALT_BYTES],
+    ) -> Self {
+        let schedule = match length {
+            KeyLength::Aes128 => Schedule::Aes128(Aes128Enc::new(&first(bytes))),
+            KeyLength::Aes192 => Schedule::Aes192(Aes192Enc::new(&first(bytes))),
+            KeyLength::Aes256 => Schedule::Aes256(Aes256Enc::new(&first(bytes))),
         };
-        Self { key, bytes: own, length: bytes.len(), schedule, salt: counter_salt }
+        Self { key, bytes: *bytes, length, schedule, salt: core::array::from_fn(|at| salt[at]) }
     }
 
     /// Which of the two it is.
@@ -111,7 +107,7 @@ impl StreamKey {
 
     /// Its bytes, to be wrapped.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        &self.bytes[..self.length.bytes()]
     }
 
     /// Encrypts or decrypts a packet's payload in place: in counter mode both are the same.
@@ -145,6 +141,14 @@ impl fmt::Debug for StreamKey {
         write!(f, "StreamKey({:?}, ***)", self.key)
     }
 }
+
+/// The first bytes of `key`: as many as the cipher has that asks.
+fn first<N: ArraySize>(key: &[u8; KEY_BYTES_MAX]) -> Array<u8, N> {
+    Array::from_fn(|at| key[at])
+}
+
+/// Bytes of the longest key.
+pub(super) const KEY_BYTES_MAX: usize = KeyLength::Aes256.bytes();
 
 /// Rounds of PBKDF2 (the draft, 6.1.4).
 const ROUNDS: u32 = 2048;

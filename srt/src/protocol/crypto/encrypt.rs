@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cipher::{KeyEncryptingKey, StreamKey};
+use super::cipher::{KEY_BYTES_MAX, KeyEncryptingKey, StreamKey};
 use super::material::SALT_BYTES;
 use super::{KeyLength, KeyMaterial, KeyMessage, KeyState};
 use crate::protocol::packet::Key;
@@ -126,9 +126,9 @@ impl Encryptor {
     }
 
     fn announce(&mut self) {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; KEY_BYTES_MAX];
         rand::fill(&mut bytes);
-        let next = StreamKey::new(self.current.key().other(), &bytes[..self.length.bytes()], &self.salt);
+        let next = StreamKey::new(self.current.key().other(), self.length, &bytes, &self.salt);
         let material = KeyMaterial::wrap(&self.wrapping, &self.salt, self.length, &[&self.current, &next]);
         self.phase = Phase::Announced {
             next: Box::new(next),

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::cipher::{KeyEncryptingKey, StreamKey};
+use super::cipher::{KEY_BYTES_MAX, KeyEncryptingKey, StreamKey};
 use super::{KeyLength, WrongPassphrase};
 use crate::protocol::packet::Key;
 
@@ -133,7 +133,7 @@ impl KeyMaterial {
             [_] => KeySet::Even,
             _ => KeySet::Both,
         };
-        let mut plain = [0; 64];
+        let mut plain = [0; 2 * KEY_BYTES_MAX];
         let plain = &mut plain[..set.count() * length.bytes()];
         for key in keys {
             let second = set == KeySet::Both && key.key() == Key::Odd;
@@ -150,13 +150,17 @@ impl KeyMaterial {
         &self,
         wrapping: &KeyEncryptingKey,
     ) -> Result<[Option<StreamKey>; 2], WrongPassphrase> {
-        let mut plain = [0; 64];
+        let mut plain = [0; 2 * KEY_BYTES_MAX];
         let plain = &mut plain[..self.keys.count() * self.length.bytes()];
         if !wrapping.unwrap(self.wrapped(), plain) {
             return Err(WrongPassphrase);
         }
         let (first, second) = plain.split_at(self.length.bytes());
-        let key = |key, bytes| Some(StreamKey::new(key, bytes, &self.salt));
+        let key = |key, bytes: &[u8]| {
+            let mut whole = [0; KEY_BYTES_MAX];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            Some(StreamKey::new(key, self.length, &whole, &self.salt))
+        };
         Ok(match self.keys {
             KeySet::Even => [key(Key::Even, first), None],
             KeySet::Odd => [None, key(Key::Odd, first)],
@@ -267,7 +271,7 @@ pub(super) const SALT_BYTES: usize = 16;
 pub(super) const WRAP_BYTES: usize = 8;
 
 const HEAD_BYTES: usize = 16;
-const WRAPPED_BYTES_MAX: usize = 2 * 32 + WRAP_BYTES;
+const WRAPPED_BYTES_MAX: usize = 2 * KEY_BYTES_MAX + WRAP_BYTES;
 const MESSAGE_BYTES_MAX: usize = HEAD_BYTES + SALT_BYTES + WRAPPED_BYTES_MAX;
 
 /// The draft, 3.2.2: version 1, packet type 2 (key material).

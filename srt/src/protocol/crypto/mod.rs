@@ -18,7 +18,7 @@ pub use material::{KeyMaterial, KeyMaterialError, KeyMessage, KeySet, KeyState};
 use std::fmt;
 
 use super::packet::Key;
-use cipher::{KeyEncryptingKey, StreamKey};
+use cipher::{KEY_BYTES_MAX, KeyEncryptingKey, StreamKey};
 
 /// The length of the stream keys, and of the key that wraps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -106,11 +106,11 @@ impl CryptoPair {
     /// Takes about a millisecond (PBKDF2).
     pub fn generate(passphrase: &Passphrase, length: KeyLength, refresh: KeyRefresh) -> (Self, KeyMessage) {
         let mut salt = [0; material::SALT_BYTES];
-        let mut key = [0; 32];
+        let mut key = [0; KEY_BYTES_MAX];
         rand::fill(&mut salt);
         rand::fill(&mut key);
         let wrapping = KeyEncryptingKey::derive(passphrase, &salt, length);
-        let key = StreamKey::new(Key::Even, &key[..length.bytes()], &salt);
+        let key = StreamKey::new(Key::Even, length, &key, &salt);
         let message = KeyMaterial::wrap(&wrapping, &salt, length, &[&key]).message();
         let mut decrypt = Decryptor::new(wrapping.clone(), salt, length);
         decrypt.install(key.clone());

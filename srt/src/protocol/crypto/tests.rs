@@ -41,7 +41,8 @@ fn wrapping_follows_rfc_3394() {
         (32, 16, "64e8c3f9ce0f5ba263e9777905818a2a93c8191e7d6e8ae7"),
         (32, 32, "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21"),
     ] {
-        let wrapping = KeyEncryptingKey::from_bytes(&hex(&key[..key_bytes * 2]));
+        let length = KeyLength::from_bytes(key_bytes).unwrap();
+        let wrapping = KeyEncryptingKey::new(length, &hex(key).try_into().unwrap());
         let plain = hex(&data[..data_bytes * 2]);
         let mut out = vec![0; data_bytes + 8];
         wrapping.wrap(&plain, &mut out);
