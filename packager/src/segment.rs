@@ -112,7 +112,7 @@ impl Segment {
     pub(crate) fn add(&mut self, part: Part) {
         self.lines.push(&m3u8::Part {
             uri: self.part_file(self.parts.len()),
-            duration: length(part.duration, self.track.timescale()),
+            duration: length(part.duration, self.track.timescale()) + PART_SLACK,
             independent: part.independent,
         });
         self.ticks += part.duration;
@@ -188,6 +188,11 @@ impl Segment {
         length(self.ticks, self.track.timescale())
     }
 }
+
+/// Parts are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its media, than the
+/// first one did, be it by the rounding of doubles, Shaka 5.2 places the media anew, and then needs a key frame: a viewer
+/// who came in within a Segment would wait for the next.
+const PART_SLACK: Duration = Duration::from_micros(2);
 
 /// The file name of a Segment.
 pub(crate) fn segment_file(number: u64) -> String {
