@@ -72,6 +72,8 @@ pub(crate) struct Chunker {
     duration: u64,
     bytes: usize,
     starts_segment: bool,
+    /// Ticks of the Parts of the Segment in hand.
+    before: u64,
 }
 
 impl Chunker {
@@ -94,6 +96,7 @@ impl Chunker {
             duration: 0,
             bytes: 0,
             starts_segment: true,
+            before: 0,
         }
     }
 
@@ -158,7 +161,7 @@ impl Chunker {
     pub(crate) fn cut(&mut self, time: i64) -> Vec<Part> {
         let parts = self.release(time);
         self.end = Some(time);
-        self.starts_segment = true;
+        (self.starts_segment, self.before) = (true, 0);
         parts
     }
 
@@ -185,9 +188,9 @@ impl Chunker {
             self.frame = duration;
         }
         // A stretched Sample would make the Part too long: it gets one of its own.
-        let target = self.target();
+        let goal = self.goal();
         let early = if !self.samples.is_empty()
-            && self.duration + u64::from(duration) > target + u64::from(duration.min(target as u32) / 2)
+            && self.duration + u64::from(duration) > goal + u64::from(duration.min(goal as u32) / 2)
         {
             self.close()
         } else {
@@ -204,7 +207,7 @@ impl Chunker {
             sync: waiting.sync,
             data: waiting.data,
         });
-        let full = self.duration + u64::from(duration / 2) >= target
+        let full = self.duration + u64::from(duration / 2) >= goal
             || self.samples.len() >= PART_SAMPLES_MAX
             || self.bytes >= PART_BYTES_MAX;
         match early {
@@ -213,16 +216,48 @@ impl Chunker {
         }
     }
 
-    /// Ticks of a Part: as many whole frames as come nearest to the length asked for.
+    /// Ticks that the Part in hand is to have.
+    ///
+    /// Pictures: as many whole frames as come nearest to the length asked for. Frames of sound seldom fit into it, and what
+    /// a Segment has left over at its end would be a Part of a few frames, right after the one before: hls.js 1.7 may miss
+    /// such a Part, and waits for seconds. So Parts of sound end with the frame in which equal ones would.
+    fn goal(&self) -> u64 {
+        let target = self.target();
+        if !self.is_even() {
+            return target;
+        }
+        let (asked, before) = (self.asked(), self.before as f64);
+        let end = ((before / asked).floor() + 1.0) * asked;
+        // It is full when it comes nearest to this.
+        ((end - before + self.frame_ticks() / 2.0) as u64).min(target)
+    }
+
+    /// Ticks of the longest Part.
     fn target(&self) -> u64 {
-        let asked = self.part.as_secs_f64() * f64::from(self.timescale);
-        let frame = match self.frame_rate {
+        let (asked, frame) = (self.asked(), self.frame_ticks());
+        let frames = if self.is_even() { (asked / frame).ceil() } else { (asked / frame).round() };
+        (frames.max(1.0) * frame) as u64
+    }
+
+    /// Parts of this Track differ by a frame.
+    fn is_even(&self) -> bool {
+        let frames = self.asked() / self.frame_ticks();
+        // RFC 8216bis 4.4.4.9: no Part but a Segment's last is under 85 percent of the target.
+        self.counted && frames.floor() >= 0.85 * frames.ceil()
+    }
+
+    /// Ticks of the length asked for.
+    fn asked(&self) -> f64 {
+        self.part.as_secs_f64() * f64::from(self.timescale)
+    }
+
+    fn frame_ticks(&self) -> f64 {
+        match self.frame_rate {
             Some((num, den)) if num > 0 && den > 0 && num / den <= 1000 => {
                 f64::from(self.timescale) * f64::from(den) / f64::from(num)
             }
             _ => f64::from(self.frame.max(1)),
-        };
-        ((asked / frame).round().max(1.0) * frame) as u64
+        }
     }
 
     /// No Part is longer than this, in whole milliseconds, but for one that holds a gap.
@@ -252,6 +287,7 @@ impl Chunker {
             independent,
             samples: self.samples.len(),
         };
+        self.before += self.duration;
         self.samples.clear();
         self.events.clear();
         (self.duration, self.bytes, self.starts_segment) = (0, 0, false);

@@ -74,8 +74,56 @@ fn jitter_of_an_audio_frame_does_not_move_the_count() {
     for n in 0..100i64 {
         parts.extend(push(&mut chunker, n * 1024 + if n % 2 == 0 { 0 } else { 400 }, Some(1024)));
     }
-    assert!(parts.iter().all(|part| part.duration == 9 * 1024));
+    assert!(parts.windows(2).all(|pair| pair[0].start + pair[0].duration as i64 == pair[1].start));
+    assert!(parts.iter().all(|part| part.duration % 1024 == 0));
     assert_eq!(chunker.end(), Some(100 * 1024));
+}
+
+#[test]
+fn parts_of_sound_leave_nothing_over_at_the_end_of_a_segment() {
+    // AAC at 48 and 44.1 kHz, AC-3, MP2, Opus.
+    for (rate, frame) in [(48_000u32, 1024u32), (44_100, 1024), (48_000, 1536), (48_000, 1152), (48_000, 960)]
+    {
+        for parts in segments_of_sound(rate, frame) {
+            assert_eq!(parts.len(), 10, "{rate} {frame}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_sound_are_of_lengths_that_a_playlist_may_have() {
+    // HE-AAC's frames are too long for Parts that differ by one.
+    for (rate, frame) in
+        [(48_000u32, 1024u32), (44_100, 1024), (48_000, 1536), (48_000, 1152), (48_000, 2048)]
+    {
+        for parts in segments_of_sound(rate, frame) {
+            let longest = parts.iter().map(|part| part.duration).max().expect("Parts");
+            let (_, all_but_last) = parts.split_last().expect("Parts");
+            let least = all_but_last.iter().map(|part| part.duration).min().expect("Parts");
+            assert!(least * 100 >= longest * 85, "{rate} {frame}: {least} {longest}");
+        }
+    }
+}
+
+/// The Parts of a minute of sound, in Segments of two seconds; none is longer than the chunker says.
+fn segments_of_sound(rate: u32, frame: u32) -> Vec<Vec<Part>> {
+    let mut track = audio();
+    let Codec::Aac { sound, .. } = &mut track.codec else { unreachable!() };
+    sound.sample_rate = rate;
+    let mut chunker = chunker(&track);
+    let (mut time, mut segments) = (0, Vec::new());
+    for segment in 1..=30 {
+        let mut parts = Vec::new();
+        while time < segment * 2 * i64::from(rate) {
+            parts.extend(push(&mut chunker, time, Some(frame)));
+            time += i64::from(frame);
+        }
+        parts.extend(chunker.cut(time));
+        let target = (chunker.part_target().as_secs_f64() * f64::from(rate)) as u64;
+        assert!(parts.iter().all(|part| part.duration <= target), "{rate} {frame}");
+        segments.push(parts);
+    }
+    segments
 }
 
 #[test]
