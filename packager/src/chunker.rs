@@ -241,9 +241,10 @@ impl Chunker {
 
     /// Parts of this Track differ by a frame.
     fn is_even(&self) -> bool {
-        let frames = self.asked() / self.frame_ticks();
+        let (frame, frames) = (self.frame_ticks(), self.asked() / self.frame_ticks());
+        let shortest = frames.floor() * frame / f64::from(self.timescale);
         // RFC 8216bis 4.4.4.9: no Part but a Segment's last is under 85 percent of the target.
-        self.counted && frames.floor() >= 0.85 * frames.ceil()
+        self.counted && shortest >= 0.85 * self.told((frames.ceil() * frame) as u64).as_secs_f64()
     }
 
     /// Ticks of the length asked for.
@@ -262,7 +263,12 @@ impl Chunker {
 
     /// No Part is longer than this, in whole milliseconds, but for one that holds a gap.
     pub(crate) fn part_target(&self) -> Duration {
-        let micros = self.target() as f64 * 1e6 / f64::from(self.timescale);
+        self.told(self.target())
+    }
+
+    /// The target that Playlists tell where the longest Part has so many ticks.
+    fn told(&self, longest: u64) -> Duration {
+        let micros = longest as f64 * 1e6 / f64::from(self.timescale);
         // RFC 8216bis 4.4.4.9: no Part is above the target, the last of a Segment that follows the clock included.
         Duration::from_millis((micros / 1000.0).ceil() as u64) + clock::STEP_MAX
     }

@@ -33,6 +33,8 @@ export async function encoderReturns({ report, browser, server, feed, venue }) {
       const figures = summary(before, after);
       const faults = resumedFaults(before, after, { stallMsMax: RETURN_STALL_MS_MAX });
       for (const { ms } of after.freezes.slice(near.freezes.length)) faults.push(`stood again later, for ${ms} ms`);
+      // What became of the venue, and what the server made of it.
+      if (faults.length) faults.push(`encoder: ${JSON.stringify(venue.process.end)} ${venue.process.stderr}`, server.log());
       demand(faults, figures);
       return figures;
     });

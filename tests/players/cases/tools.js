@@ -1,6 +1,6 @@
 // ffprobe, ffmpeg and VLC read a channel.
 
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -42,18 +42,21 @@ async function ffprobe(url) {
 }
 
 async function ffmpeg(url) {
-  const wanted = ['-map', '0:v:0', '-map', '0:a', '-t', String(READ_SECONDS + APART_SECONDS), '-f', 'framecrc', '-'];
-  const { stdout, stderr } = await run('ffmpeg', ['-nostdin', '-v', 'warning', '-i', url, ...wanted]);
-  const faults = silence(stderr);
-  const streams = decoded(stdout);
-  if (streams.length !== 3) faults.push(`decoded ${streams.length} streams`);
-  for (const [index, { seconds, holes }] of streams.entries()) {
-    if (seconds < READ_SECONDS * 0.95) faults.push(`decoded ${seconds.toFixed(2)} s of stream ${index}`);
-    if (holes) faults.push(`${holes} holes in stream ${index}`);
-  }
-  const figures = { decoded: streams.map(({ seconds }) => `${seconds.toFixed(1)} s`).join('+') };
-  demand(faults, figures);
-  return figures;
+  return withScratch(async (directory) => {
+    const file = join(directory, 'frames');
+    const wanted = ['-map', '0:v:0', '-map', '0:a', '-t', String(READ_SECONDS + APART_SECONDS), '-f', 'framecrc', file];
+    const { stderr } = await run('ffmpeg', ['-nostdin', '-v', 'warning', '-i', url, ...wanted]);
+    const faults = silence(stderr);
+    const streams = decoded(readFileSync(file, 'utf8'));
+    if (streams.length !== 3) faults.push(`decoded ${streams.length} streams`);
+    for (const [index, { seconds, holes }] of streams.entries()) {
+      if (seconds < READ_SECONDS * 0.95) faults.push(`decoded ${seconds.toFixed(2)} s of stream ${index}`);
+      if (holes) faults.push(`${holes} holes in stream ${index}`);
+    }
+    const figures = { decoded: streams.map(({ seconds }) => `${seconds.toFixed(1)} s`).join('+') };
+    demand(faults, figures);
+    return figures;
+  });
 }
 
 /** How long each stream of a `framecrc` is, without what is missing between two of its frames. */
@@ -78,14 +81,12 @@ function silence(stderr) {
 
 /** What VLC played, as it wrote it to a file. */
 async function vlc(url) {
-  const directory = mkdtempSync(join(tmpdir(), 'flambeau-vlc-'));
-  const file = join(directory, 'played.ts');
-  chmodSync(directory, 0o777);
-  // VLC will not run as root.
-  const user = process.getuid() === 0 ? ['runuser', '-u', 'nobody', '--', 'env', `HOME=${directory}`] : ['env'];
-  const output = `#std{access=file,mux=ts,dst=${file}}`;
-  const quiet = ['--no-color', '-I', 'dummy', '--sout', output, '--run-time', String(VLC_SECONDS), '--play-and-exit'];
-  try {
+  return withScratch(async (directory) => {
+    const file = join(directory, 'played.ts');
+    // VLC will not run as root.
+    const user = process.getuid() === 0 ? ['runuser', '-u', 'nobody', '--', 'env', `HOME=${directory}`] : ['env'];
+    const output = `#std{access=file,mux=ts,dst=${file}}`;
+    const quiet = ['--no-color', '-I', 'dummy', '--sout', output, '--run-time', String(VLC_SECONDS), '--play-and-exit'];
     await run(user[0], [...user.slice(1), 'cvlc', ...quiet, url, 'vlc://quit'], { timeoutMs: 60_000 });
     const entries = 'stream=codec_name:format=duration';
     const { stdout } = await run('ffprobe', ['-v', 'error', '-of', 'json', '-show_entries', entries, file]);
@@ -96,6 +97,15 @@ async function vlc(url) {
     if (!(seconds >= SECONDS_MIN)) faults.push(`played ${seconds} s`);
     demand(faults);
     return { played: `${seconds.toFixed(1)} s`, codecs: codecs.join('+') };
+  });
+}
+
+/** Gives `use` a directory that anybody may write to, and takes it away afterwards. */
+async function withScratch(use) {
+  const directory = mkdtempSync(join(tmpdir(), 'flambeau-tools-'));
+  chmodSync(directory, 0o777);
+  try {
+    return await use(directory);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
