@@ -112,7 +112,7 @@ impl Segment {
     pub(crate) fn add(&mut self, part: Part) {
         self.lines.push(&m3u8::Part {
             uri: self.part_file(self.parts.len()),
-            duration: length(part.duration, self.track.timescale()) + PART_SLACK,
+            duration: length(part.duration, self.track.timescale()) + self.part_slack(),
             independent: part.independent,
         });
         self.ticks += part.duration;
@@ -180,6 +180,13 @@ impl Segment {
         part_file(self.place.number, index)
     }
 
+    /// Parts of pictures are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its
+    /// media, than the first one did, be it by the rounding of doubles, Shaka 5.2 places the media anew, and then needs a key
+    /// frame: a viewer who came in within a Segment would wait for the next.
+    fn part_slack(&self) -> Duration {
+        Duration::from_micros(if self.track.is_video() { 2 } else { 0 })
+    }
+
     pub(crate) fn end_utc(&self) -> Utc {
         Utc::from_ticks(self.start + self.ticks as i64, self.track.timescale())
     }
@@ -188,11 +195,6 @@ impl Segment {
         length(self.ticks, self.track.timescale())
     }
 }
-
-/// Parts are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its media, than the
-/// first one did, be it by the rounding of doubles, Shaka 5.2 places the media anew, and then needs a key frame: a viewer
-/// who came in within a Segment would wait for the next.
-const PART_SLACK: Duration = Duration::from_micros(2);
 
 /// The file name of a Segment.
 pub(crate) fn segment_file(number: u64) -> String {
