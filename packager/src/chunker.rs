@@ -72,6 +72,8 @@ pub(crate) struct Chunker {
     duration: u64,
     bytes: usize,
     starts_segment: bool,
+    /// Ticks that the Part in hand is to have.
+    goal: u64,
     /// Ticks of the Parts of the Segment in hand.
     before: u64,
 }
@@ -96,6 +98,7 @@ impl Chunker {
             duration: 0,
             bytes: 0,
             starts_segment: true,
+            goal: 0,
             before: 0,
         }
     }
@@ -188,7 +191,7 @@ impl Chunker {
             self.frame = duration;
         }
         // A stretched Sample would make the Part too long: it gets one of its own.
-        let goal = self.goal();
+        let goal = self.goal;
         let early = if !self.samples.is_empty()
             && self.duration + u64::from(duration) > goal + u64::from(duration.min(goal as u32) / 2)
         {
@@ -197,7 +200,7 @@ impl Chunker {
             None
         };
         if self.samples.is_empty() {
-            self.start = waiting.time;
+            (self.start, self.goal) = (waiting.time, self.next_goal());
         }
         self.duration += u64::from(duration);
         self.bytes += waiting.data.len();
@@ -207,7 +210,7 @@ impl Chunker {
             sync: waiting.sync,
             data: waiting.data,
         });
-        let full = self.duration + u64::from(duration / 2) >= goal
+        let full = self.duration + u64::from(duration / 2) >= self.goal
             || self.samples.len() >= PART_SAMPLES_MAX
             || self.bytes >= PART_BYTES_MAX;
         match early {
@@ -216,12 +219,12 @@ impl Chunker {
         }
     }
 
-    /// Ticks that the Part in hand is to have.
+    /// Ticks that a Part is to have which begins now.
     ///
     /// Pictures: as many whole frames as come nearest to the length asked for. Frames of sound seldom fit into it, and what
     /// a Segment has left over at its end would be a Part of a few frames, right after the one before: hls.js 1.7 may miss
     /// such a Part, and waits for seconds. So Parts of sound end with the frame in which equal ones would.
-    fn goal(&self) -> u64 {
+    fn next_goal(&self) -> u64 {
         let target = self.target();
         if !self.is_even() {
             return target;

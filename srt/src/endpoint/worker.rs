@@ -260,9 +260,8 @@ impl Worker {
             payloads += sent.unwrap_or(0);
             full = self.burst.is_full();
             let (route, in_runs) = (entry.opening.route, entry.in_runs);
-            if self.send_burst(route, in_runs) != in_runs
-                && let Some(entry) = self.sessions.get_mut(&id)
-            {
+            let refused = self.send_burst(route, in_runs);
+            if let Some(entry) = self.sessions.get_mut(&id).filter(|_| refused) {
                 entry.in_runs = false;
             }
             if !full {
@@ -352,10 +351,10 @@ impl Worker {
         }
     }
 
-    /// Sends what is in hand, and returns whether the next may go `in_runs` too.
+    /// Sends what is in hand. True: the kernel takes no runs on this path.
     fn send_burst(&mut self, route: Route, in_runs: bool) -> bool {
         if self.burst.is_empty() {
-            return in_runs;
+            return false;
         }
         let sent = self.socket.send(route, &self.burst, in_runs);
         // What is sent now would be lost as well: payloads wait for the next slot.
@@ -364,7 +363,7 @@ impl Worker {
             self.listener.send_failures.fetch_add(sent.lost as u64, Ordering::Relaxed);
         }
         self.burst.clear();
-        in_runs && !sent.refused_runs
+        sent.refused_runs
     }
 
     fn answer(&self, route: Route, datagram: &[u8]) {

@@ -4,10 +4,10 @@ const START_MS_MAX = 8_000;
 const LATENCY_MS_MAX = 12_000;
 const PACE_TOLERANCE = 0.05;
 const DROPPED_SHARE_MAX = 0.05;
-// Players tell of a stall, of a gap, of a load that they gave up themselves and of a Playlist that is not answered while
-// nothing comes, in their own words too. Where one is expected, so are those.
+// Players tell of a stall, of a gap and of a Playlist that is not answered while nothing comes, in their own words too.
+// Where one is expected, so are those.
 const STALL_NOTICE =
-  /^error (mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole|fragGap)|networkError\/(aborted:|(level|audioTrack)LoadTimeOut))/;
+  /^error (mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole|fragGap)|networkError\/(level|audioTrack)LoadTimeOut)/;
 
 /** ISO 639-1 or 639-2, as ISO 639-1: players differ in which they tell. */
 export function shortLanguage(language) {
