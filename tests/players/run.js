@@ -26,7 +26,8 @@ import { Report } from './harness/report.js';
 import { Flambeau, targetDirectory } from './harness/server.js';
 import { ClockEncoder, Encoder, prepare } from './harness/venue.js';
 
-const FEEDS = ['main', 'changing', 'off-air'];
+const CHANGING = ['changing', 'changing-too'];
+const FEEDS = ['main', ...CHANGING, 'off-air'];
 const { values: options, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: { minutes: { type: 'string' } },
@@ -50,7 +51,7 @@ try {
   // Long, and of a Manifest that has to be asked for: where it is named, and in the full run.
   if (wanted.length || process.env.FLAMBEAU_FULL === '1') await lowLatency({ ...context, feed: 'clock' });
   await leavesGaps({ ...context, feed: 'gone' });
-  await pictureChanges({ ...context, feed: 'changing' });
+  await pictureChanges({ ...context, feeds: CHANGING });
   await offAirPlays({ ...context, feed: 'off-air' });
 } catch (error) {
   await report.case('the run comes to its end', () => {

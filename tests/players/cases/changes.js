@@ -1,6 +1,6 @@
 // What a feed may do while it is watched: its encoder dies and returns, its picture changes.
 
-import { PLAYERS } from '../harness/browser.js';
+import { PAIRS, PLAYERS } from '../harness/browser.js';
 import { sleep } from '../harness/process.js';
 import { demand } from '../harness/report.js';
 import { PICTURE_SECONDS, changing, changingEncoder } from '../harness/venue.js';
@@ -42,9 +42,15 @@ export async function encoderReturns({ report, browser, server, feed, venue }) {
 }
 
 /** The picture's size and profile change mid-stream, without a break in the contribution. */
-export async function pictureChanges({ report, browser, server, feed }) {
-  const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${CHANGES}`));
-  if (!names.length) return;
+export async function pictureChanges({ feeds, ...context }) {
+  for (const [index, pair] of PAIRS.entries()) {
+    const names = pair.filter((name) => context.report.wants(`${name} ${CHANGES}`));
+    // A feed for each: what the one before it left is still in the channel.
+    if (names.length) await throughChange({ ...context, feed: feeds[index] }, names);
+  }
+}
+
+async function throughChange({ report, browser, server, feed }, names) {
   const venue = changingEncoder(server.publish(feed), await changing());
   try {
     await server.established(feed);

@@ -2,6 +2,7 @@
 
 import HLS from 'hls-parser';
 
+import { PAIRS } from '../harness/browser.js';
 import { sleep } from '../harness/process.js';
 import { demand } from '../harness/report.js';
 import { CUE_PID } from '../harness/scte35.js';
@@ -16,10 +17,6 @@ const PLAYS = 'plays an off-air feed in either language';
 const WATCH_MS = 6_000;
 // Changing the language empties a player's buffer of sound.
 const SWITCH_STALL_MS_MAX = 2_000;
-const PAIRS = [
-  ['hls.js', 'dash.js'],
-  ['Shaka (HLS)', 'Shaka (DASH)'],
-];
 
 export async function offAirPlays({ report, browser, server, feed }) {
   if (![KEEPS, ...PAIRS.flat().map((name) => `${name} ${PLAYS}`)].some((name) => report.wants(name))) return;

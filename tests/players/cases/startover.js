@@ -1,5 +1,6 @@
 // The past of a Channel that is on air: from a moment half a minute ago on, and a clip of ten seconds.
 
+import { PAIRS } from '../harness/browser.js';
 import { sleep, until } from '../harness/process.js';
 import { demand } from '../harness/report.js';
 import { steadyFaults, summary } from '../harness/verdict.js';
@@ -11,12 +12,6 @@ const PLAY_MS = 8_000;
 const CLIP_MS = 10_000;
 /** A start lies within a Segment, and a player takes up to this long to show its first picture. */
 const SEGMENT_MS = 3_000;
-
-// Two at a time: four would measure this machine rather than the server.
-const PAIRS = [
-  ['hls.js', 'dash.js'],
-  ['Shaka (HLS)', 'Shaka (DASH)'],
-];
 
 export async function startsOver(context) {
   for (const pair of PAIRS) {

@@ -1,15 +1,10 @@
 // The main case: every player plays an ordinary feed for a minute, and nothing happens.
 
+import { PAIRS } from '../harness/browser.js';
 import { sleep } from '../harness/process.js';
 import { demand } from '../harness/report.js';
 import { steadyFaults, summary } from '../harness/verdict.js';
 import { settled } from '../harness/viewing.js';
-
-// Two at a time: four would measure this machine rather than the server.
-const PAIRS = [
-  ['hls.js', 'dash.js'],
-  ['Shaka (HLS)', 'Shaka (DASH)'],
-];
 
 export async function steady({ report, browser, server, feed, seconds }) {
   for (const pair of PAIRS) {

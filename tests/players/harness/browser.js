@@ -33,6 +33,12 @@ export const PLAYERS = {
   'dash.js': { page: 'dash.html', address: 'manifest.mpd' },
 };
 
+/** All players, two at a time: four would measure this machine rather than the server. */
+export const PAIRS = [
+  ['hls.js', 'dash.js'],
+  ['Shaka (HLS)', 'Shaka (DASH)'],
+];
+
 /** A browser that plays pages of this directory. They have another origin than the media, as a broadcaster's have. */
 export class Browser {
   static async open() {

@@ -18,8 +18,8 @@ const CAMERA = fileURLToPath(new URL('clock-camera.js', import.meta.url));
 
 /** How long the off-air feed is. */
 export const OFF_AIR_SECONDS = 75;
-/** How long each picture of the changing feed is. */
-export const PICTURE_SECONDS = 30;
+/** How long each picture of the changing feed is: whole frames of AAC at 48 kHz, or the sound had a hole at the change. */
+export const PICTURE_SECONDS = 24;
 
 /** The languages that each venue speaks, in the order of its tracks. */
 export const LANGUAGES = ['eng', 'fra'];
@@ -95,7 +95,8 @@ export class ClockEncoder {
 /** Plays transport streams of `changing` one after the other, as one contribution without a break. */
 export function changingEncoder(target, files) {
   const list = join(mediaDirectory(), 'changing.txt');
-  writeFileSync(list, files.map((file) => `file '${file}'\n`).join(''));
+  // ffmpeg would leave as much out as the pictures come later than the sound.
+  writeFileSync(list, files.map((file) => `file '${file}'\nduration ${PICTURE_SECONDS}\n`).join(''));
   return new Process('ffmpeg', [
     ...FFMPEG,
     ...['-re', '-f', 'concat', '-safe', '0', '-i', list, '-map', '0', '-c', 'copy'],
@@ -146,14 +147,16 @@ export function offAir(seconds = OFF_AIR_SECONDS) {
 }
 
 /** Two streams alike but for the picture: 720p25 Main, then 540p25 High. */
-export function changing(seconds = PICTURE_SECONDS) {
+export function changing() {
   const one = (size, profile) =>
-    made(`changing-${size}-${seconds}.ts`, (file) =>
+    made(`changing-${size}-${PICTURE_SECONDS}.ts`, (file) =>
       run('ffmpeg', [
         ...FFMPEG,
         ...[...picture(size, 25), ...tone(440), ...tone(660), '-map', '0:v', '-map', '1:a', '-map', '2:a'],
         ...[...h264(profile, '2M'), '-c:a', 'aac', '-b:a', '96k', '-ac', '2', ...languages(...LANGUAGES)],
-        ...['-t', String(seconds), '-f', 'mpegts', '-y', file],
+        // The encoder's priming is a frame more.
+        ...['-t', String(PICTURE_SECONDS), '-frames:a', String((PICTURE_SECONDS * 48_000) / 1024)],
+        ...['-f', 'mpegts', '-y', file],
       ]),
     );
   return Promise.all([one('1280x720', 'main'), one('960x540', 'high')]);

@@ -15,6 +15,8 @@ export function measure(video, player) {
   const opened = performance.now();
   const figures = { startMs: null, firstPictureMs: null, waits: [], freezes: [], errors: [], pictures: [], sampleGapMs: 0 };
   let last = { at: opened, time: 0, moved: opened };
+  /** It has been seen to play on from where it started. */
+  let moves = false;
 
   const since = (at) => Math.round(at - opened);
   video.addEventListener('playing', () => {
@@ -27,7 +29,10 @@ export function measure(video, player) {
     figures.firstPictureMs = since(performance.now());
   });
   video.addEventListener('waiting', () => {
-    if (figures.startMs !== null) figures.waits.push({ at: since(performance.now()), time: video.currentTime });
+    if (figures.startMs === null) return;
+    // It told of playing before anything moved, and seeks: the start goes on.
+    if (!moves) figures.startMs = null;
+    else figures.waits.push({ at: since(performance.now()), time: video.currentTime });
   });
   video.addEventListener('resize', () => figures.pictures.push(`${video.videoWidth}x${video.videoHeight}`));
   video.addEventListener('error', () => figures.errors.push(`media element: ${video.error?.message}`));
@@ -38,6 +43,7 @@ export function measure(video, player) {
     const now = performance.now();
     figures.sampleGapMs = Math.max(figures.sampleGapMs, Math.round(now - last.at));
     const moved = video.currentTime !== last.time;
+    moves ||= moved && figures.startMs !== null && last.at > opened + figures.startMs;
     if (moved && figures.startMs !== null && now - last.moved >= FREEZE_MS) {
       figures.freezes.push({ at: since(last.moved), ms: Math.round(now - last.moved) });
     }
