@@ -47,7 +47,7 @@ pub(crate) fn media<'a>(
         target_duration: terms.target_duration,
         part_target: Some(rendition.part_target),
         skip_until: Some(skip_until),
-        sequence: first.map_or(0, |segment| segment.place.sequence),
+        sequence: first.map_or(0, |segment| segment.sequence),
         discontinuity_sequence: first
             .map_or(0, |first| first.place.discontinuities - u64::from(first.discontinuity)),
         date_ranges: cues.date_ranges(),
@@ -83,7 +83,7 @@ fn report(other: &Rendition) -> Option<m3u8::Report> {
     let newest = other.newest().filter(|_| other.listed().len() > 0)?;
     Some(m3u8::Report {
         uri: format!("../{}", other.playlist_path()),
-        last_sequence: newest.place.sequence,
+        last_sequence: newest.sequence,
         last_part: newest.parts.len().checked_sub(1).map(|last| last as u64),
     })
 }

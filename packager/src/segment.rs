@@ -20,7 +20,7 @@ pub(crate) struct Place {
     /// Names it. Goes on by one, or at a discontinuity by more than [`TAILS`], so that what a client asks for that goes
     /// on counting is not what came instead.
     pub(crate) number: u64,
-    /// Media Sequence Number: goes on by one.
+    /// Counts the Channel's Segments, gaps among them: goes on by one.
     pub(crate) sequence: u64,
     /// Counts the stretches of one set of Tracks and one clock.
     pub(crate) period: u64,
@@ -32,6 +32,11 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) place: Place,
+    /// Media Sequence Number. RFC 8216bis 4.4.3.2: the Rendition's own are counted one by one, whatever of the Channel's
+    /// it has left out.
+    pub(crate) sequence: u64,
+    /// It may be listed after the Segment before.
+    pub(crate) follows: bool,
     pub(crate) track: Arc<Track>,
     /// File name of the init segment.
     pub(crate) init: Arc<str>,
@@ -70,6 +75,8 @@ impl Segment {
         let other_init = before.is_none_or(|b| b.init != *init);
         Self {
             place,
+            sequence: before.map_or(place.sequence, |b| b.sequence + 1),
+            follows: before.is_some_and(|b| b.can_precede(place)),
             track: track.clone(),
             init: init.clone(),
             start,
@@ -90,10 +97,18 @@ impl Segment {
     /// A Segment of nothing, after the one `before`.
     pub(crate) fn gap(place: Place, before: &Self, start: i64, ticks: u64) -> Self {
         let mut gap = Self::new(place, &before.track, &before.init, start, Some(before));
-        (gap.gap, gap.ticks) = (true, ticks);
+        (gap.gap, gap.ticks, gap.follows) = (true, ticks, true);
         gap = gap.with_head();
         gap.lines.finish(gap.duration(), &gap.file());
         gap
+    }
+
+    /// Whether a Segment at `next` may be listed after it: none is missing between, or they are told apart by just the one
+    /// discontinuity. That counts for all Renditions, which are held together by it. A source that goes as the leader has
+    /// begun a Segment and its followers have not leaves that one out in those.
+    fn can_precede(&self, next: Place) -> bool {
+        let place = self.place;
+        place.sequence + 1 == next.sequence || place.discontinuities + 1 == next.discontinuities
     }
 
     fn with_head(mut self) -> Self {

@@ -100,10 +100,8 @@ impl Rendition {
     /// How far its Playlist has got.
     pub(crate) fn position(&self) -> Option<Position> {
         match (&self.open, self.segments.back()) {
-            (Some(open), _) => {
-                Some(Position { sequence: open.place.sequence, parts: open.parts.len() as u32 })
-            }
-            (None, Some(last)) => Some(Position { sequence: last.place.sequence + 1, parts: 0 }),
+            (Some(open), _) => Some(Position { sequence: open.sequence, parts: open.parts.len() as u32 }),
+            (None, Some(last)) => Some(Position { sequence: last.sequence + 1, parts: 0 }),
             (None, None) => None,
         }
     }
@@ -307,10 +305,7 @@ impl Rendition {
     }
 
     fn list(&mut self, segment: Segment) {
-        // RFC 8216bis 4.4.3.2: numbers count one by one. What a gap cut off is no longer listed.
-        let follows =
-            self.segments.back().is_some_and(|last| last.place.sequence + 1 == segment.place.sequence);
-        if !follows {
+        if !segment.follows {
             self.unlist();
         }
         self.segments.push_back(segment);

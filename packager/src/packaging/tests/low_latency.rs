@@ -1,5 +1,6 @@
 //! What low-latency clients rely on: growth, Delta Updates, reports, gaps, key frames, cues, numbers that tell time.
 
+use flambeau_media::channel::Position;
 use roxmltree::{Document, Node};
 
 use super::*;
@@ -147,24 +148,26 @@ fn each_playlist_tells_how_far_the_others_are() {
     rig.event(Event::Track(audio(TrackId(258))));
     rig.run(10, &[VIDEO, AUDIO, TrackId(258)]);
     for (path, others) in [(VIDEO_PLAYLIST, ["a257", "a258"]), ("a258/index.m3u8", ["a257", "v256"])] {
-        let text = rig.text(path);
-        assert_eq!(text.matches("#EXT-X-RENDITION-REPORT").count(), 2);
+        assert_eq!(rig.text(path).matches("#EXT-X-RENDITION-REPORT").count(), 2);
         for other in others {
-            let line = text
-                .lines()
-                .find(|l| l.contains(&format!("REPORT:URI=\"../{other}/index.m3u8\"")))
-                .expect("a report");
-            let told = |name: &str| -> u64 {
-                let value = line.split([',', ':']).find_map(|field| field.strip_prefix(name)).expect("told");
-                value.trim_start_matches('=').parse().expect("a number")
-            };
-            let newest = rig.playlists[&format!("{other}/index.m3u8")].newest.expect("a position");
-            let now = (newest.sequence, newest.parts);
+            let ((sequence, part), now) = report(&rig, path, other);
             // As it was when this Playlist was rendered: at most a Part ago.
-            let behind = now.0 * 10 + u64::from(now.1) - (told("LAST-MSN") * 10 + told("LAST-PART") + 1);
-            assert!(behind <= 1, "{line}, {now:?}");
+            let behind = now.sequence * 10 + u64::from(now.parts) - (sequence * 10 + part + 1);
+            assert!(behind <= 1, "{other} at {sequence}, {part}, not {now:?}");
         }
     }
+}
+
+/// How far the Playlist at `path` says that of the Rendition `other` is, and how far it is.
+fn report(rig: &Rig, path: &str, other: &str) -> ((u64, u64), Position) {
+    let name = format!("REPORT:URI=\"../{other}/index.m3u8\"");
+    let line = rig.text(path).lines().find(|line| line.contains(&name)).expect("a report");
+    let told = |name: &str| -> u64 {
+        let value = line.split([',', ':']).find_map(|field| field.strip_prefix(name)).expect("told");
+        value.trim_start_matches('=').parse().expect("a number")
+    };
+    let now = rig.playlists[&format!("{other}/index.m3u8")].newest.expect("a position");
+    ((told("LAST-MSN"), told("LAST-PART")), now)
 }
 
 #[test]
@@ -201,6 +204,33 @@ fn a_source_that_was_away_leaves_a_gap_that_is_listed_once_something_follows() {
     rig.run(60, &[VIDEO, AUDIO]);
     assert!(!rig.text(VIDEO_PLAYLIST).contains("#EXT-X-GAP"));
     assert_eq!(periods(&rig).len(), 1);
+}
+
+#[test]
+fn a_source_that_goes_at_any_moment_takes_nothing_with_it_that_is_listed() {
+    let mut apart = 0;
+    // Each picture of a Segment: the sound comes later, and there are moments at which only the pictures have a new one.
+    for (frames, gaps) in (0..50).flat_map(|frames| [(frames, false), (frames, true)]) {
+        let mut rig = two_tracks();
+        rig.packaging.timing.hls_gaps = gaps;
+        rig.run(9, &[VIDEO, AUDIO]);
+        (0..frames).for_each(|_| rig.frame(&[VIDEO, AUDIO]));
+        rig.silent(6000);
+        let newest = [VIDEO, AUDIO].map(|id| rig.segments(id).last().expect("Segments").0);
+        apart += usize::from(newest[0] != newest[1]);
+        rig.back();
+        rig.run(5, &[VIDEO, AUDIO]);
+        for name in ["v256", "a257"] {
+            let text = rig.text(&format!("{name}/index.m3u8"));
+            assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{frames}: {text}");
+            assert!(text.matches("#EXTINF").count() >= 6, "{frames}: {text}");
+        }
+        let sets: Vec<usize> = periods(&rig).iter().map(|period| period.templates.len()).collect();
+        assert!(sets.len() >= 2 && sets.iter().all(|count| *count == 2), "{frames}: {sets:?}");
+        let ((sequence, _), now) = report(&rig, VIDEO_PLAYLIST, "a257");
+        assert!((now.sequence - 1..=now.sequence).contains(&sequence), "{sequence}, not {now:?}");
+    }
+    assert!(apart > 0, "there is no such moment");
 }
 
 #[test]
