@@ -33,6 +33,12 @@ impl Utc {
         Self(self.0 + by.as_micros() as i64)
     }
 
+    /// How long `self` is after `earlier` as both are written: in whole milliseconds; zero when it is not.
+    pub fn written_since(self, earlier: Self) -> Duration {
+        let millis = self.0.div_euclid(1000) - earlier.0.div_euclid(1000);
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+    }
+
     /// How long `self` is after `earlier`; zero when it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))

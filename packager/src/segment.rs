@@ -99,7 +99,7 @@ impl Segment {
         let mut gap = Self::new(place, &before.track, &before.init, start, Some(before));
         (gap.gap, gap.ticks, gap.follows) = (true, ticks, true);
         gap = gap.with_head();
-        gap.lines.finish(gap.duration(), &gap.file());
+        gap.lines.finish(gap.told(gap.start, ticks), &gap.file());
         gap
     }
 
@@ -127,7 +127,7 @@ impl Segment {
     pub(crate) fn add(&mut self, part: Part) {
         self.lines.push(&m3u8::Part {
             uri: self.part_file(self.parts.len()),
-            duration: length(part.duration, self.track.timescale()) + self.part_slack(),
+            duration: self.told(self.start + self.ticks as i64, part.duration) + self.part_slack(),
             independent: part.independent,
         });
         self.ticks += part.duration;
@@ -137,7 +137,7 @@ impl Segment {
 
     /// It is whole.
     pub(crate) fn finish(&mut self) {
-        self.lines.finish(self.duration(), &self.file());
+        self.lines.finish(self.told(self.start, self.ticks), &self.file());
         if self.track.is_video() {
             self.index_keys();
         }
@@ -193,6 +193,14 @@ impl Segment {
     /// The file name of its Part `index`, there already or yet to come.
     pub(crate) fn part_file(&self, index: usize) -> String {
         part_file(self.place.number, index)
+    }
+
+    /// What a Playlist says of the length of `ticks` from `start` on: the difference of the times of day that it tells. Shaka
+    /// 5.2 adds up the one and holds it against the other. What they differ by it keeps at each discontinuity, and once that
+    /// is a millisecond it finds no Segment again that it knew, and puts the next ones where nobody looks for them.
+    fn told(&self, start: i64, ticks: u64) -> Duration {
+        let at = |ticks| Utc::from_ticks(ticks, self.track.timescale());
+        at(start + ticks as i64).written_since(at(start))
     }
 
     /// Parts of pictures are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its

@@ -24,7 +24,7 @@ pub(super) fn media(items: &[Item], target: Duration, ended: bool) -> String {
         }
         segments.push(m3u8::Segment {
             uri: format!("{}.m4s", item.entry.number),
-            duration: Some(item.length()),
+            duration: Some(item.end_utc().written_since(item.start_utc())),
             discontinuity,
             gap: item.is_lost(),
             map,

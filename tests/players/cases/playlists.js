@@ -128,7 +128,7 @@ function* mediaFaults(playlist, told) {
     const before = told.get(number - 1)?.split(' ');
     if (before) {
       const gap = (programDateTime - new Date(before[2])) / 1000 - Number(before[1]);
-      if (Math.abs(gap) > 0.002) yield `PROGRAM-DATE-TIME of ${number} is ${gap} s from the end of the one before`;
+      if (Math.abs(gap) > 0.0005) yield `PROGRAM-DATE-TIME of ${number} is ${gap} s from the end of the one before`;
     }
   }
 }
