@@ -9,7 +9,7 @@ use flambeau_media::{Sample, Track, TrackId, Utc};
 
 use crate::chunker::{Chunker, Placed};
 use crate::packaging::Cut;
-use crate::segment::Place;
+use crate::segment::{End, Place};
 use crate::shelf::Shelf;
 
 /// Most Samples that wait to be packaged: 80 s of AAC.
@@ -232,7 +232,7 @@ impl Lane {
         let reconfigured = !Arc::ptr_eq(&active.track, &first.track) && active.place.period != place.period;
         if !was_empty {
             let goes_on = !reconfigured && active.place.discontinuities == place.discontinuities;
-            shelf.complete(self.id, goes_on);
+            shelf.complete(self.id, if goes_on { End::GoesOn } else { End::Breaks });
         }
         (active.place, active.offset) = (place, offset);
         if reconfigured {
@@ -242,13 +242,13 @@ impl Lane {
     }
 
     /// Ends the Segment in hand, and being packaged. Returns where the timeline got to, in 90 kHz ticks.
-    pub(crate) fn finish(&mut self, shelf: &mut Shelf) -> Option<i64> {
+    pub(crate) fn finish(&mut self, end: End, shelf: &mut Shelf) -> Option<i64> {
         self.entry = None;
         let mut active = self.active.take()?;
         for part in active.chunker.finish() {
             shelf.add(self.id, part, active.place, &active.track, &active.init, &active.chunker);
         }
-        shelf.complete(self.id, false);
+        shelf.complete(self.id, end);
         self.sequence = active.chunker.sequence();
         active.end()
     }

@@ -28,6 +28,17 @@ pub(crate) struct Place {
     pub(crate) discontinuities: u64,
 }
 
+/// What comes after a Segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It is known to go on from it.
+    GoesOn,
+    /// It does not go on from it.
+    Breaks,
+    /// Nor from that of any other Rendition, of which the longest got to this point.
+    BreaksAt(Utc),
+}
+
 /// A Segment, finished or in the making.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -135,9 +146,15 @@ impl Segment {
         self.parts.push(part);
     }
 
-    /// It is whole.
-    pub(crate) fn finish(&mut self) {
-        self.lines.finish(self.told(self.start, self.ticks), &self.file());
+    /// It is whole. Where all Renditions break off, each is told to last as long as the longest, but no longer than `max`:
+    /// Shaka 5.2 takes out what is missing between one stretch and the next, of each Rendition what is missing there, and the
+    /// sound would no longer be that of the pictures.
+    pub(crate) fn finish(&mut self, end: End, max: Duration) {
+        let mut told = self.told(self.start, self.ticks);
+        if let End::BreaksAt(end) = end {
+            told = told.max(end.written_since(self.start_utc()).min(max));
+        }
+        self.lines.finish(told, &self.file());
         if self.track.is_video() {
             self.index_keys();
         }

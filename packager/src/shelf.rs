@@ -16,7 +16,7 @@ use crate::chunker::{Chunker, Part};
 use crate::clock::ticks_of;
 use crate::cues::Cues;
 use crate::render::{self, Shelves, Terms};
-use crate::segment::{Place, Segment, TAILS};
+use crate::segment::{End, Place, Segment, TAILS};
 use crate::stats::Stats;
 use crate::stretches::Stretches;
 use crate::window::Rendition;
@@ -198,10 +198,12 @@ impl Shelf {
         }
     }
 
-    /// The Segment in hand of that Track is whole. `goes_on`: what follows is known to go on from it.
-    pub(crate) fn complete(&mut self, id: TrackId, goes_on: bool) {
+    /// The Segment in hand of that Track is whole.
+    pub(crate) fn complete(&mut self, id: TrackId, end: End) {
         let Some(rendition) = self.renditions.get_mut(&id) else { return };
-        let Some(duration) = rendition.complete(goes_on, self.away, &mut self.change) else { return };
+        // RFC 8216bis 4.4.3.1: rounded, it is no longer than the target.
+        let told_max = self.terms.target_duration + Duration::from_millis(499);
+        let Some(duration) = rendition.complete(end, self.away, told_max, &mut self.change) else { return };
         if let Some(finished) = &mut self.finished {
             finished.extend(rendition.finished(&self.change));
         }

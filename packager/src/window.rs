@@ -11,7 +11,7 @@ use flambeau_proto::isobmff;
 
 use crate::archive::Finished;
 use crate::chunker::Part;
-use crate::segment::{Place, Segment, TAILS, part_file, segment_file};
+use crate::segment::{End, Place, Segment, TAILS, part_file, segment_file};
 
 /// Most Segments held, whatever their times say.
 const SEGMENTS_MAX: usize = 32_768;
@@ -187,13 +187,20 @@ impl Rendition {
         });
     }
 
-    /// The Segment in the making is whole. `goes_on`: what follows is known to go on from it; `away`: nobody knows when
-    /// anything follows. Returns its length, if there was one.
-    pub(crate) fn complete(&mut self, goes_on: bool, away: bool, change: &mut Change) -> Option<Duration> {
+    /// The Segment in the making is whole. `away`: nobody knows when anything follows; `told_max`: longest that it may be
+    /// told to be. Returns its length, if there was one.
+    pub(crate) fn complete(
+        &mut self,
+        end: End,
+        away: bool,
+        told_max: Duration,
+        change: &mut Change,
+    ) -> Option<Duration> {
+        let goes_on = end == End::GoesOn;
         let open = self.open.take();
         let duration = open.as_ref().map(Segment::duration);
         if let Some(mut open) = open {
-            open.finish();
+            open.finish(end, told_max);
             let pieces = open.parts.iter().map(|part| part.bytes.clone()).collect();
             let object = Object::new(Kind::Segment, self.content_type, pieces);
             for file in [open.file(), open.file_by_time()] {

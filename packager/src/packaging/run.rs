@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flambeau_media::TrackId;
+use flambeau_media::time::CLOCK_90K;
+use flambeau_media::{TrackId, Utc};
 
 use super::{Cut, Gathering, Packaging, Phase, Running};
 use crate::clock::ticks_of;
-use crate::segment::TAILS;
+use crate::segment::{End, TAILS};
 use crate::stretches::Start;
 
 /// A random access point this much before the grid counts as on it: the clock's steps and the rounding of time
@@ -133,7 +134,7 @@ impl Packaging {
         let mut left = false;
         for lane in self.lanes.values_mut().filter(|lane| lane.id != leader && lane.is_member()) {
             if lane.gone || now.since(lane.seen) >= silence_max {
-                lane.finish(&mut self.shelf);
+                lane.finish(End::Breaks, &mut self.shelf);
                 lane.clear();
                 left = true;
             }
@@ -192,7 +193,7 @@ impl Packaging {
             match next {
                 // A Segment of this Track would be empty: it starts over at the leader's next cut.
                 Some(_) if after.as_ref().is_some_and(reached) && audio => {
-                    lane.finish(&mut self.shelf);
+                    lane.finish(End::Breaks, &mut self.shelf);
                     return;
                 }
                 Some(cut) if reached(&cut) && (audio || first.sample.sync || after.is_some()) => {
@@ -228,8 +229,10 @@ impl Packaging {
         let leader = running.leader;
         let end = self.lanes.get(&leader).and_then(|lane| lane.active.as_ref()).and_then(|a| a.end());
         self.follow_all(end);
+        let ends = self.lanes.values().filter_map(|lane| lane.active.as_ref()?.end());
+        let longest = ends.max().map_or(End::Breaks, |end| End::BreaksAt(Utc::from_ticks(end, CLOCK_90K)));
         for lane in self.lanes.values_mut() {
-            if let Some(end) = lane.finish(&mut self.shelf) {
+            if let Some(end) = lane.finish(longest, &mut self.shelf) {
                 self.floor = self.floor.max(end);
             }
         }

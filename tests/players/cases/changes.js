@@ -10,6 +10,9 @@ import { watchThrough } from '../harness/viewing.js';
 const RETURNS = 'goes on when the encoder dies and returns';
 const CHANGES = 'goes on when the picture changes';
 const AWAY_MS = 4_000;
+const SEGMENT_MS = 2_000;
+// The sound of a moment comes up to a quarter of a second after its picture: as many of its frames are sent together.
+const BEGUN_MS = 100;
 const RETURN_MS = 15_000;
 // Away, connected and encoding again, and as much again as a player holds back.
 const RETURN_STALL_MS_MAX = AWAY_MS + 8_000;
@@ -18,10 +21,14 @@ const CHANGE_STALL_MS_MAX = 2_000;
 const THROUGH_CHANGE_MS = (PICTURE_SECONDS - 8) * 1000;
 const PICTURES = ['1280x720', '960x540'];
 
-/** The encoder is killed and is back within five seconds. No page is loaded again. */
+/**
+ * The encoder is killed and is back within five seconds. No page is loaded again. It goes as the pictures have begun a
+ * Segment and the sound, which comes later, has not: that one is then missing of the sound.
+ */
 export async function encoderReturns({ report, browser, server, feed, venue }) {
   const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${RETURNS}`));
   const watched = await watchThrough(browser, server.channel(feed), names, async () => {
+    await segmentBegun(server, feed);
     await venue.stop('SIGKILL');
     await sleep(AWAY_MS);
     venue.start();
@@ -39,6 +46,15 @@ export async function encoderReturns({ report, browser, server, feed, venue }) {
       return figures;
     });
   }
+}
+
+/** Waits until the pictures have begun a Segment a moment ago: Segments begin evenly. */
+async function segmentBegun(server, feed) {
+  const playlist = await server.pictures(feed);
+  const [, start, length] = [...playlist.matchAll(/^#EXT-X-PROGRAM-DATE-TIME:(.*)\n(?:#EXT-X-PART:.*\n)*#EXTINF:([\d.]+),/gm)].at(-1);
+  const begun = Date.parse(start) + Number(length) * 1000 + BEGUN_MS;
+  const periods = Math.ceil((Date.now() - begun) / SEGMENT_MS);
+  await sleep(begun + Math.max(0, periods) * SEGMENT_MS - Date.now());
 }
 
 /** The picture's size and profile change mid-stream, without a break in the contribution. */
