@@ -230,6 +230,7 @@ impl Packaging {
             self.take(event);
         }
         self.pump();
+        self.finish_segments(!ended);
         self.restart(Gathering::default(), true);
         // Nobody will tell any more that what was waited for is there.
         self.shelf.release_tails();
@@ -388,7 +389,7 @@ impl Packaging {
 
     /// Finishes what is in hand and gathers anew. `forget`: what waits is of another clock.
     fn restart(&mut self, gathering: Gathering, forget: bool) {
-        self.finish_segments();
+        self.finish_segments(true);
         self.shelf.halt(true);
         if forget {
             self.lanes.values_mut().for_each(Lane::clear);

@@ -108,18 +108,21 @@ impl Segment {
     /// A Segment of nothing, after the one `before`.
     pub(crate) fn gap(place: Place, before: &Self, start: i64, ticks: u64) -> Self {
         let mut gap = Self::new(place, &before.track, &before.init, start, Some(before));
-        (gap.gap, gap.ticks, gap.follows) = (true, ticks, true);
+        (gap.gap, gap.ticks) = (true, ticks);
+        // It stands for whatever is missing, but not for a discontinuity that is.
+        gap.follows = place.discontinuities <= before.place.discontinuities + 1;
         gap = gap.with_head();
-        gap.lines.finish(gap.told(gap.start, ticks), &gap.file());
+        gap.lines.finish(gap.told(), &gap.file());
         gap
     }
 
-    /// Whether a Segment at `next` may be listed after it: none is missing between, or they are told apart by just the one
-    /// discontinuity. That counts for all Renditions, which are held together by it. A source that goes as the leader has
-    /// begun a Segment and its followers have not leaves that one out in those.
+    /// Whether a Segment at `next` may be listed after it: none is missing between; or no more than what a source took with it
+    /// that went when the leader had begun a Segment and this Track had not. Where more is missing it may be of another
+    /// discontinuity, and Renditions are held together by how many they have had.
     fn can_precede(&self, next: Place) -> bool {
         let place = self.place;
-        place.sequence + 1 == next.sequence || place.discontinuities + 1 == next.discontinuities
+        let is_back = (place.discontinuities + 1, place.period + 1) == (next.discontinuities, next.period);
+        place.sequence + 1 == next.sequence || is_back
     }
 
     fn with_head(mut self) -> Self {
@@ -138,7 +141,7 @@ impl Segment {
     pub(crate) fn add(&mut self, part: Part) {
         self.lines.push(&m3u8::Part {
             uri: self.part_file(self.parts.len()),
-            duration: self.told(self.start + self.ticks as i64, part.duration) + self.part_slack(),
+            duration: length(part.duration, self.track.timescale()) + self.part_slack(),
             independent: part.independent,
         });
         self.ticks += part.duration;
@@ -150,7 +153,7 @@ impl Segment {
     /// Shaka 5.2 takes out what is missing between one stretch and the next, of each Rendition what is missing there, and the
     /// sound would no longer be that of the pictures.
     pub(crate) fn finish(&mut self, end: End, max: Duration) {
-        let mut told = self.told(self.start, self.ticks);
+        let mut told = self.told();
         if let End::BreaksAt(end) = end {
             told = told.max(end.written_since(self.start_utc()).min(max));
         }
@@ -212,12 +215,12 @@ impl Segment {
         part_file(self.place.number, index)
     }
 
-    /// What a Playlist says of the length of `ticks` from `start` on: the difference of the times of day that it tells. Shaka
-    /// 5.2 adds up the one and holds it against the other. What they differ by it keeps at each discontinuity, and once that
-    /// is a millisecond it finds no Segment again that it knew, and puts the next ones where nobody looks for them.
-    fn told(&self, start: i64, ticks: u64) -> Duration {
-        let at = |ticks| Utc::from_ticks(ticks, self.track.timescale());
-        at(start + ticks as i64).written_since(at(start))
+    /// What a Playlist says of its length: the difference of the times of day that it tells. Shaka 5.2 adds up the one and
+    /// holds it against the other. What they differ by it keeps at each discontinuity, and once that is a millisecond it
+    /// finds no Segment again that it knew, and puts the next ones where nobody looks for them. (Not so of Parts, which have
+    /// no time of day: one that begins a little early by its Playlist is placed anew, see [`Self::part_slack`].)
+    fn told(&self) -> Duration {
+        self.end_utc().written_since(self.start_utc())
     }
 
     /// Parts of pictures are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its

@@ -60,7 +60,7 @@ async fn parts_of_29_97_frames_a_second_are_whole_frames() {
     let inner = segments[1..segments.len() - 1].iter();
     let parts: Vec<f64> = inner.flat_map(|segment| segment.parts.iter().map(|part| part.1)).collect();
     let six_frames = 6.0 * 1001.0 / 30_000.0;
-    assert!(parts.iter().filter(|&&part| (part - six_frames).abs() < 1.1e-3).count() > parts.len() * 9 / 10);
+    assert!(parts.iter().filter(|&&part| (part - six_frames).abs() < 2e-5).count() > parts.len() * 9 / 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -223,16 +223,17 @@ impl Packaging {
         }
     }
 
-    /// Ends all Segments in hand.
-    pub(super) fn finish_segments(&mut self) {
+    /// Ends all Segments in hand. `more_follows`: after a break.
+    pub(super) fn finish_segments(&mut self, more_follows: bool) {
         let Phase::Running(running) = &self.phase else { return };
         let leader = running.leader;
         let end = self.lanes.get(&leader).and_then(|lane| lane.active.as_ref()).and_then(|a| a.end());
         self.follow_all(end);
         let ends = self.lanes.values().filter_map(|lane| lane.active.as_ref()?.end());
-        let longest = ends.max().map_or(End::Breaks, |end| End::BreaksAt(Utc::from_ticks(end, CLOCK_90K)));
+        let longest = ends.max().filter(|_| more_follows).map(|end| Utc::from_ticks(end, CLOCK_90K));
+        let how = longest.map_or(End::Breaks, End::BreaksAt);
         for lane in self.lanes.values_mut() {
-            if let Some(end) = lane.finish(longest, &mut self.shelf) {
+            if let Some(end) = lane.finish(how, &mut self.shelf) {
                 self.floor = self.floor.max(end);
             }
         }

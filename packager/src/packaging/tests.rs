@@ -65,13 +65,17 @@ struct Rig {
 
 impl Rig {
     fn new(pids: &[(TrackId, u8)]) -> Self {
+        Self::telling_gaps(true, pids)
+    }
+
+    fn telling_gaps(hls_gaps: bool, pids: &[(TrackId, u8)]) -> Self {
         let timing = Timing {
             part: Duration::from_millis(200),
             segment: Duration::from_secs(2),
             window: Duration::from_secs(20),
             memory_max: 1 << 30,
             low_latency_dash: true,
-            hls_gaps: true,
+            hls_gaps,
         };
         let channel = "athletics".parse().expect("an id");
         let mut rig = Self {
@@ -206,9 +210,13 @@ impl Rig {
 
 const H264: u8 = 0x1b;
 const AAC: u8 = 0x0f;
+const PIDS: &[(TrackId, u8)] = &[(VIDEO, H264), (AUDIO, AAC)];
 
 fn two_tracks() -> Rig {
-    let mut rig = Rig::new(&[(VIDEO, H264), (AUDIO, AAC)]);
+    two_tracks_in(Rig::new(PIDS))
+}
+
+fn two_tracks_in(mut rig: Rig) -> Rig {
     rig.event(Event::Track(video(40)));
     rig.event(Event::Track(audio(AUDIO)));
     rig

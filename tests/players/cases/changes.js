@@ -23,7 +23,7 @@ const PICTURES = ['1280x720', '960x540'];
 
 /**
  * The encoder is killed and is back within five seconds. No page is loaded again. It goes as the pictures have begun a
- * Segment and the sound, which comes later, has not: that one is then missing of the sound.
+ * Segment and the sound, which comes later, mostly has not: that one is then missing of the sound.
  */
 export async function encoderReturns({ report, browser, server, feed, venue }) {
   const names = Object.keys(PLAYERS).filter((name) => report.wants(`${name} ${RETURNS}`));

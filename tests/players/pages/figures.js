@@ -30,8 +30,8 @@ export function measure(video, player) {
   });
   video.addEventListener('waiting', () => {
     if (figures.startMs === null) return;
-    // It told of playing before anything moved, and seeks: the start goes on.
-    if (!moves) figures.startMs = null;
+    // It told of playing, and seeks before anything has moved: the start goes on.
+    if (video.seeking && !moves) figures.startMs = null;
     else figures.waits.push({ at: since(performance.now()), time: video.currentTime });
   });
   video.addEventListener('resize', () => figures.pictures.push(`${video.videoWidth}x${video.videoHeight}`));
