@@ -9,6 +9,10 @@ const DROPPED_SHARE_MAX = 0.05;
 const STALL_NOTICE =
   /^error (mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole|fragGap)|networkError\/(level|audioTrack)LoadTimeOut)/;
 
+// hls.js 1.7 tells of a load that it gave up itself, as it takes up another language or leaves a hole behind (its
+// handleFragLoadError), as of an error that is not fatal. What a viewer notices of it is measured.
+const GIVEN_UP = /^error networkError\/aborted: Aborted$/;
+
 /** ISO 639-1 or 639-2, as ISO 639-1: players differ in which they tell. */
 export function shortLanguage(language) {
   return { eng: 'en', fra: 'fr', fre: 'fr' }[language] ?? language;
@@ -42,7 +46,7 @@ export function steadyFaults(before, after, { framesPerSecond, latencyMsMax = LA
  */
 export function resumedFaults(before, after, { stallMsMax }) {
   const faults = common(after);
-  faults.push(...after.errors.filter((error) => !STALL_NOTICE.test(error)));
+  faults.push(...after.errors.filter((error) => !STALL_NOTICE.test(error) && !GIVEN_UP.test(error)));
   const stood = standstillMs(before, after);
   if (stood > stallMsMax) faults.push(`stood for ${stood} ms in all`);
   if (after.frozenMs > 1000) faults.push(`stands still since ${after.frozenMs} ms`);
