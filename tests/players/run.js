@@ -27,7 +27,8 @@ import { Flambeau, targetDirectory } from './harness/server.js';
 import { ClockEncoder, Encoder, prepare } from './harness/venue.js';
 
 const CHANGING = ['changing', 'changing-too'];
-const FEEDS = ['main', ...CHANGING, 'off-air'];
+const OFF_AIR = ['off-air', 'off-air-too'];
+const FEEDS = ['main', ...CHANGING, ...OFF_AIR];
 const { values: options, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: { minutes: { type: 'string' } },
@@ -52,7 +53,7 @@ try {
   if (wanted.length || process.env.FLAMBEAU_FULL === '1') await lowLatency({ ...context, feed: 'clock' });
   await leavesGaps({ ...context, feed: 'gone' });
   await pictureChanges({ ...context, feeds: CHANGING });
-  await offAirPlays({ ...context, feed: 'off-air' });
+  await offAirPlays({ ...context, feeds: OFF_AIR });
 } catch (error) {
   await report.case('the run comes to its end', () => {
     throw error;

@@ -171,35 +171,6 @@ fn report(rig: &Rig, path: &str, other: &str) -> ((u64, u64), Position) {
 }
 
 #[test]
-fn that_a_segment_is_whole_is_told_with_the_first_part_of_the_next() {
-    let mut rig = two_tracks();
-    rig.run(9, &[VIDEO, AUDIO]);
-    while !rig.rendition(VIDEO).withholds_end(false) {
-        rig.frame(&[VIDEO, AUDIO]);
-    }
-    let last = rig.rendition(VIDEO).segments.back().expect("a Segment");
-    let (number, parts) = (last.place.number, last.parts.len() as u32);
-    let told = |rig: &Rig| rig.text(VIDEO_PLAYLIST).contains(&format!("\n{number}.m4s\n"));
-    let playlist = &rig.playlists[VIDEO_PLAYLIST];
-    assert!(!told(&rig) && rig.text(VIDEO_PLAYLIST).contains(&format!("{number}.{}.m4s", parts - 1)));
-    assert_eq!(playlist.newest.map(|newest| newest.parts), Some(parts));
-    // The Part that comes is named, and known to be waited for, all the same.
-    assert_eq!(playlist.hint, Some(format!("v256/{}.0.m4s", number + 1)));
-    (0..6).for_each(|_| rig.frame(&[VIDEO, AUDIO]));
-    let playlist = &rig.playlists[VIDEO_PLAYLIST];
-    assert!(told(&rig) && playlist.parts_before == parts);
-    assert_eq!(playlist.newest.map(|newest| newest.parts), Some(1));
-    // Nor is it kept back where nothing comes.
-    while !rig.rendition(VIDEO).withholds_end(false) {
-        rig.frame(&[VIDEO, AUDIO]);
-    }
-    let change = rig.packaging.pause();
-    rig.apply(change);
-    let number = rig.rendition(VIDEO).segments.back().expect("a Segment").place.number;
-    assert!(rig.text(VIDEO_PLAYLIST).contains(&format!("\n{number}.m4s\n")));
-}
-
-#[test]
 fn a_source_that_was_away_leaves_a_gap_that_is_listed_once_something_follows() {
     let mut rig = two_tracks();
     rig.run(20, &[VIDEO, AUDIO]);
