@@ -230,6 +230,7 @@ impl Packaging {
             self.take(event);
         }
         self.pump();
+        // There is nothing to keep in step with where nothing follows.
         self.finish_segments(!ended);
         self.restart(Gathering::default(), true);
         // Nobody will tell any more that what was waited for is there.

@@ -8,6 +8,7 @@ use flambeau_media::track::Language;
 
 use super::*;
 
+mod absence;
 mod low_latency;
 
 const START: Utc = Utc(1_795_351_881_000_000);

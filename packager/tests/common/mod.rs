@@ -252,8 +252,8 @@ impl Viewer {
             {
                 let sum: f64 = segment.parts.iter().map(|(_, seconds)| seconds).sum();
                 // Where all break off, all are told to be as long as the longest. Lengths are told in milliseconds.
-                let goes_on = segments.get(at + 1).is_some_and(|next| !next.discontinuity);
-                let more_max = if goes_on { 1.1e-3 } else { 0.5 };
+                let breaks = segments.get(at + 1).is_some_and(|next| next.discontinuity);
+                let more_max = if breaks { 0.5 } else { 1.1e-3 };
                 assert!((-1.1e-3..more_max).contains(&(segment.seconds - sum)), "{segment:?}");
                 let parts: Vec<u8> = segment
                     .parts

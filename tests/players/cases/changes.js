@@ -1,11 +1,15 @@
 // What a feed may do while it is watched: its encoder dies and returns, its picture changes.
 
+import HLS from 'hls-parser';
+
 import { PAIRS, PLAYERS } from '../harness/browser.js';
 import { sleep } from '../harness/process.js';
 import { demand } from '../harness/report.js';
+import { text } from '../harness/server.js';
 import { PICTURE_SECONDS, changing, changingEncoder } from '../harness/venue.js';
 import { resumedFaults, summary } from '../harness/verdict.js';
 import { watchThrough } from '../harness/viewing.js';
+import { playlists } from './playlists.js';
 
 const RETURNS = 'goes on when the encoder dies and returns';
 const CHANGES = 'goes on when the picture changes';
@@ -50,9 +54,10 @@ export async function encoderReturns({ report, browser, server, feed, venue }) {
 
 /** Waits until the pictures have begun a Segment a moment ago: Segments begin evenly. */
 async function segmentBegun(server, feed) {
-  const playlist = await server.pictures(feed);
-  const [, start, length] = [...playlist.matchAll(/^#EXT-X-PROGRAM-DATE-TIME:(.*)\n(?:#EXT-X-PART:.*\n)*#EXTINF:([\d.]+),/gm)].at(-1);
-  const begun = Date.parse(start) + Number(length) * 1000 + BEGUN_MS;
+  const { media } = await playlists(server.channel(feed));
+  const { segments } = HLS.parse(await text(media[0]));
+  const { programDateTime, duration } = segments.findLast(({ uri }) => uri);
+  const begun = programDateTime.getTime() + duration * 1000 + BEGUN_MS;
   const periods = Math.ceil((Date.now() - begun) / SEGMENT_MS);
   await sleep(begun + Math.max(0, periods) * SEGMENT_MS - Date.now());
 }

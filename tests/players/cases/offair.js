@@ -40,23 +40,21 @@ export async function offAirPlays({ feeds, ...context }) {
 }
 
 async function views({ report, browser, server, feed }, name) {
-  const channel = server.channel(feed);
-  const inFrench = async (playing) => {
+  if (!report.wants(`${name} ${PLAYS}`)) return;
+  const inFrench = async ([viewer]) => {
     await sleep(WATCH_MS);
-    await Promise.all(playing.map((viewer) => viewer.select('fr')));
+    await viewer?.select('fr');
     await sleep(WATCH_MS);
   };
-  const names = [name].filter(() => report.wants(`${name} ${PLAYS}`));
-  for (const { error, before, near, after } of await watchThrough(browser, channel, names, inFrench)) {
-    await report.case(`${name} ${PLAYS}`, () => {
-      if (error) throw error;
-      const figures = summary(before, after);
-      const faults = resumedFaults(before, after, { stallMsMax: SWITCH_STALL_MS_MAX });
-      for (const { ms } of after.freezes.slice(near.freezes.length)) faults.push(`stood again later, for ${ms} ms`);
-      demand(faults, figures);
-      return figures;
-    });
-  }
+  const [{ error, before, near, after }] = await watchThrough(browser, server.channel(feed), [name], inFrench);
+  await report.case(`${name} ${PLAYS}`, () => {
+    if (error) throw error;
+    const figures = summary(before, after);
+    const faults = resumedFaults(before, after, { stallMsMax: SWITCH_STALL_MS_MAX, switched: true });
+    for (const { ms } of after.freezes.slice(near.freezes.length)) faults.push(`stood again later, for ${ms} ms`);
+    demand(faults, figures);
+    return figures;
+  });
 }
 
 /** What the Playlists and the admin interface say of the feed. */

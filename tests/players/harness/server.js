@@ -66,19 +66,14 @@ export class Flambeau {
    */
   established(feed, seconds = ESTABLISHED_SECONDS) {
     return until(`channel ${feed} has ${seconds} s`, async () => {
-      const playlist = await this.pictures(feed);
+      const multivariant = await text(`${this.channel(feed)}/index.m3u8`);
+      const media = multivariant.split('\n').find((line) => line && !line.startsWith('#'));
+      const playlist = await text(`${this.channel(feed)}/${media}`);
       const lengths = [...playlist.matchAll(/^#EXTINF:([\d.]+)/gm)];
       return lengths.reduce((sum, [, length]) => sum + Number(length), 0) >= seconds;
     }, (seconds + 10) * 1000).catch((error) => {
       throw new Error(`${error.message}\n${this.log()}`);
     });
-  }
-
-  /** The Playlist of a channel's pictures. */
-  async pictures(feed) {
-    const multivariant = await text(`${this.channel(feed)}/index.m3u8`);
-    const media = multivariant.split('\n').find((line) => line && !line.startsWith('#'));
-    return text(`${this.channel(feed)}/${media}`);
   }
 
   /** What the API says at `path`. */

@@ -9,8 +9,8 @@ const DROPPED_SHARE_MAX = 0.05;
 const STALL_NOTICE =
   /^error (mediaError\/(bufferStalledError|bufferNudgeOnStall|bufferSeekOverHole|fragGap)|networkError\/(level|audioTrack)LoadTimeOut)/;
 
-// hls.js 1.7 tells of a load that it gave up itself, as it takes up another language or leaves a hole behind (its
-// handleFragLoadError), as of an error that is not fatal. What a viewer notices of it is measured.
+// hls.js 1.7 gives up what it loads as it takes up another language, and tells of that as of an error that is not fatal
+// (its handleFragLoadError).
 const GIVEN_UP = /^error networkError\/aborted: Aborted$/;
 
 /** ISO 639-1 or 639-2, as ISO 639-1: players differ in which they tell. */
@@ -42,11 +42,12 @@ export function steadyFaults(before, after, { framesPerSecond, latencyMsMax = LA
 
 /**
  * What is wrong with a viewer that may have stood once for `stallMsMax`, but must have gone on by itself
- * and play now.
+ * and play now. `switched`: another language was chosen meanwhile.
  */
-export function resumedFaults(before, after, { stallMsMax }) {
+export function resumedFaults(before, after, { stallMsMax, switched = false }) {
   const faults = common(after);
-  faults.push(...after.errors.filter((error) => !STALL_NOTICE.test(error) && !GIVEN_UP.test(error)));
+  const expected = (error) => STALL_NOTICE.test(error) || (switched && GIVEN_UP.test(error));
+  faults.push(...after.errors.filter((error) => !expected(error)));
   const stood = standstillMs(before, after);
   if (stood > stallMsMax) faults.push(`stood for ${stood} ms in all`);
   if (after.frozenMs > 1000) faults.push(`stands still since ${after.frozenMs} ms`);
