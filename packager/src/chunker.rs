@@ -7,6 +7,7 @@ use flambeau_media::{Track, Utc};
 use flambeau_proto::isobmff::{EventMessage, Fragment, FragmentSample};
 
 use crate::clock;
+use crate::segment::PART_SLACK;
 
 /// Most Samples of a Part, whatever their times say.
 const PART_SAMPLES_MAX: usize = 512;
@@ -145,7 +146,10 @@ impl Chunker {
     }
 
     /// Takes the next Sample, placed by [`Chunker::place`], and returns the Part that it completes.
-    pub(crate) fn push(&mut self, sample: Placed) -> Option<Part> {
+    pub(crate) fn push(&mut self, mut sample: Placed) -> Option<Part> {
+        let sooner = self.sooner(sample.time);
+        sample.time -= sooner;
+        sample.composition_offset = sample.composition_offset.saturating_add(sooner as i32);
         let part = self.settle(sample.time);
         if let Some(duration) = sample.duration {
             self.frame = duration;
@@ -183,22 +187,36 @@ impl Chunker {
         parts
     }
 
+    /// Ticks by which a picture is decoded before its time.
+    ///
+    /// Where pictures are missing, the one before lasts until the next, and would make its Part too long. So it ends with
+    /// its Part, and the next one is decoded there; it is presented when it was to be.
+    fn sooner(&self, time: i64) -> i64 {
+        let Some(waiting) = &self.waiting else { return 0 };
+        let lasts = time - waiting.time;
+        if self.counted || !self.is_stretched(lasts) {
+            return 0;
+        }
+        (lasts - self.target().saturating_sub(self.duration) as i64).max(0)
+    }
+
+    /// A frame that lasts for so long is followed by a hole, where the stream tells its rate.
+    fn is_stretched(&self, lasts: i64) -> bool {
+        self.frame_rate.is_some() && lasts as f64 > 1.5 * self.frame_ticks()
+    }
+
     /// The waiting Sample's length is known now: it lasts until `until`.
     fn settle(&mut self, until: i64) -> Option<Part> {
         let waiting = self.waiting.take()?;
         let duration = u32::try_from(until - waiting.time).unwrap_or(self.frame);
-        if self.frame == 0 || !self.counted {
+        // The Part that comes nearest to the length asked for, whatever a Sample before a hole lasts.
+        let half = u64::from(duration).min(self.frame_ticks() as u64) / 2;
+        // A Sample that would make the Part too long gets one of its own.
+        let is_too_long = self.duration + u64::from(duration) > self.target() + half;
+        let early = if is_too_long && !self.samples.is_empty() { self.close() } else { None };
+        if self.frame == 0 || !self.counted && !self.is_stretched(duration.into()) {
             self.frame = duration;
         }
-        // A stretched Sample would make the Part too long: it gets one of its own.
-        let goal = self.goal;
-        let early = if !self.samples.is_empty()
-            && self.duration + u64::from(duration) > goal + u64::from(duration.min(goal as u32) / 2)
-        {
-            self.close()
-        } else {
-            None
-        };
         if self.samples.is_empty() {
             (self.start, self.goal) = (waiting.time, self.next_goal());
         }
@@ -210,7 +228,7 @@ impl Chunker {
             sync: waiting.sync,
             data: waiting.data,
         });
-        let full = self.duration + u64::from(duration / 2) >= self.goal
+        let full = self.duration + half >= self.goal
             || self.samples.len() >= PART_SAMPLES_MAX
             || self.bytes >= PART_BYTES_MAX;
         match early {
@@ -264,14 +282,14 @@ impl Chunker {
         }
     }
 
-    /// No Part is longer than this, in whole milliseconds, but for one that holds a gap.
+    /// No Part is longer than this, in whole milliseconds, but for one that ends a Segment or a stretch of sound with a hole.
     pub(crate) fn part_target(&self) -> Duration {
         self.told(self.target())
     }
 
     /// The target that Playlists tell where the longest Part has so many ticks.
     fn told(&self, longest: u64) -> Duration {
-        let micros = longest as f64 * 1e6 / f64::from(self.timescale);
+        let micros = longest as f64 * 1e6 / f64::from(self.timescale) + PART_SLACK.as_micros() as f64;
         // RFC 8216bis 4.4.4.9: no Part is above the target, the last of a Segment that follows the clock included.
         Duration::from_millis((micros / 1000.0).ceil() as u64) + clock::STEP_MAX
     }

@@ -14,6 +14,11 @@ use crate::chunker::Part;
 /// read again, and Shaka is two ahead of that.
 pub(crate) const TAILS: u64 = 6;
 
+/// Parts of pictures are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its
+/// media, than the first one did, be it by the rounding of doubles, Shaka 5.2 places the media anew, and then needs a key
+/// frame: a viewer who came in within a Segment would wait for the next.
+pub(crate) const PART_SLACK: Duration = Duration::from_micros(2);
+
 /// Where a Segment belongs: the same for all Renditions of a Channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -218,16 +223,13 @@ impl Segment {
     /// What a Playlist says of its length: the difference of the times of day that it tells. Shaka 5.2 adds up the one and
     /// holds it against the other. What they differ by it keeps at each discontinuity, and once that is a millisecond it
     /// finds no Segment again that it knew, and puts the next ones where nobody looks for them. (Not so of Parts, which have
-    /// no time of day: one that begins a little early by its Playlist is placed anew, see [`Self::part_slack`].)
+    /// no time of day: one that begins a little early by its Playlist is placed anew, see [`PART_SLACK`].)
     fn told(&self) -> Duration {
         self.end_utc().written_since(self.start_utc())
     }
 
-    /// Parts of pictures are told to be longer by this than they are. Where a Part begins earlier by its Playlist, against its
-    /// media, than the first one did, be it by the rounding of doubles, Shaka 5.2 places the media anew, and then needs a key
-    /// frame: a viewer who came in within a Segment would wait for the next.
     fn part_slack(&self) -> Duration {
-        Duration::from_micros(if self.track.is_video() { 2 } else { 0 })
+        if self.track.is_video() { PART_SLACK } else { Duration::ZERO }
     }
 
     pub(crate) fn end_utc(&self) -> Utc {

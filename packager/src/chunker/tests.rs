@@ -33,7 +33,7 @@ fn push(chunker: &mut Chunker, time: i64, duration: Option<u32>) -> Option<Part>
 #[test]
 fn a_part_holds_the_whole_frames_nearest_to_its_length() {
     for (rate, frames, target_ms) in
-        [((25, 1), 5, 202), ((30_000, 1001), 6, 203), ((50, 1), 10, 202), ((24_000, 1001), 5, 211)]
+        [((25, 1), 5, 203), ((30_000, 1001), 6, 203), ((50, 1), 10, 203), ((24_000, 1001), 5, 211)]
     {
         let track = video(Some(rate));
         let mut chunker = chunker(&track);
@@ -134,14 +134,31 @@ fn a_lost_audio_frame_stretches_the_one_before_and_a_doubled_one_is_left_out() {
 }
 
 #[test]
-fn a_long_gap_gets_a_part_of_its_own() {
-    let mut chunker = chunker(&video(Some((25, 1))));
+fn where_the_stream_hides_its_rate_a_long_gap_gets_a_part_of_its_own() {
+    let mut chunker = chunker(&video(None));
     let mut parts = Vec::new();
     for time in [0, 3600, 7200, 7200 + 40_000, 7200 + 43_600] {
         parts.extend(push(&mut chunker, time, None));
     }
     parts.extend(chunker.finish());
     assert_eq!(parts.iter().map(|part| part.duration).collect::<Vec<_>>(), [7200, 40_000, 7200]);
+}
+
+#[test]
+fn parts_keep_their_length_where_pictures_are_missing() {
+    for (first, missing) in (1..9).flat_map(|first| (1..12).map(move |missing| (first, missing))) {
+        let mut chunker = chunker(&video(Some((25, 1))));
+        let mut parts = Vec::new();
+        for n in (0..100i64).filter(|n| !(first..first + missing).contains(n)) {
+            parts.extend(push(&mut chunker, n * 3600, None));
+            let newest = chunker.waiting.as_ref().expect("it waits for the next");
+            assert_eq!(newest.time + i64::from(newest.composition_offset), n * 3600, "when it is presented");
+            assert!(newest.composition_offset == 0 || n < first + missing + 8, "{first}+{missing}: {n}");
+        }
+        assert!(parts.iter().all(|part| part.duration == 18_000), "{first}+{missing}: {parts:?}");
+        assert!(parts.windows(2).all(|pair| pair[0].start + 18_000 == pair[1].start));
+        assert_eq!(chunker.end(), Some(360_000));
+    }
 }
 
 #[test]

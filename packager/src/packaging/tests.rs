@@ -251,7 +251,7 @@ fn a_playlist_tells_parts_hint_and_position() {
     let playlist = &rig.playlists["v256/index.m3u8"];
     let newest = playlist.newest.expect("a position");
     let text = rig.text("v256/index.m3u8");
-    assert!(text.contains("#EXT-X-PART-INF:PART-TARGET=0.202\n"));
+    assert!(text.contains("#EXT-X-PART-INF:PART-TARGET=0.203\n"));
     let hint = format!("{}.{}.m4s", newest.sequence, newest.parts);
     assert!(text.contains(&format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\"")));
     assert_eq!(playlist.hint.as_deref(), Some(format!("v256/{hint}").as_str()));

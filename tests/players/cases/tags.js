@@ -12,6 +12,7 @@ import { nextPart, playlists, secondOpinion } from './playlists.js';
 
 export const GAPS = 'a venue that was away leaves gaps that parsers read';
 const DELTAS = 5;
+const TOGETHER_MAX = 5;
 // Longer than a Segment, and given up.
 const AWAY_MS = 5_000;
 const SEGMENT_AFTER_MS = 4_000;
@@ -33,9 +34,7 @@ async function deltas(channel) {
     for (let n = 0; n < DELTAS; n += 1) {
       const [sequence, part] = nextPart(HLS.parse(whole));
       const query = `?_HLS_msn=${sequence}&_HLS_part=${part}`;
-      // Asked at once, both are held until the same Part is there.
-      const [next, delta] = await Promise.all([text(address + query), text(`${address}${query}&_HLS_skip=YES`)]);
-      const parsed = HLS.parse(delta);
+      const { next, delta, parsed } = await together(address, query);
       secondOpinion(delta, (message) => faults.push(`${address}: ${message}`));
       if (!parsed.skip) faults.push(`${address}: nothing is skipped`);
       if (delta.length >= next.length) faults.push(`${address}: ${delta.length} bytes in place of ${next.length}`);
@@ -46,6 +45,17 @@ async function deltas(channel) {
   }
   demand([...new Set(faults)]);
   return { playlists: media.length, deltas: media.length * DELTAS, skipped };
+}
+
+/** The Playlist and its Delta Update of one moment: asked at once, they are held until the same Part is there. */
+async function together(address, query) {
+  for (let n = 0; n < TOGETHER_MAX; n += 1) {
+    const [next, delta] = await Promise.all([text(address + query), text(`${address}${query}&_HLS_skip=YES`)]);
+    const parsed = HLS.parse(delta);
+    // Unless one of the two questions came after the Part: its answer may have one more.
+    if (nextPart(HLS.parse(next)).join() === nextPart(parsed).join()) return { next, delta, parsed };
+  }
+  throw new Error(`${address}: in ${TOGETHER_MAX} times a Delta Update was never of the Playlist's moment`);
 }
 
 /** RFC 8216bis 6.2.5.1: but for what is skipped, the Delta Update is the Playlist. */

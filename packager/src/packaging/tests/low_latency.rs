@@ -141,6 +141,29 @@ fn assert_delta(full: &str, delta: &str) {
 }
 
 #[test]
+fn no_part_is_above_its_target_while_a_clock_is_followed() {
+    let mut rig = two_tracks();
+    let (mut longest, mut parts) = (0.0f64, 0);
+    for frame in 0..40 * 25 {
+        rig.frame(&[VIDEO, AUDIO]);
+        // Slower than ours by a hundredth: followed by the longest step with each Segment.
+        rig.utc += 400;
+        for path in [VIDEO_PLAYLIST, "a257/index.m3u8"].into_iter().filter(|_| frame > 10 * 25) {
+            let text = rig.text(path);
+            let after = |line: &str, name: &str| -> Option<f64> {
+                line.split_once(name)?.1.split(',').next()?.parse().ok()
+            };
+            let target = text.lines().find_map(|line| after(line, "PART-TARGET=")).expect("a target");
+            for length in text.lines().filter_map(|line| after(line, "#EXT-X-PART:DURATION=")) {
+                assert!(length <= target, "{path}: a Part of {length} s, the target is {target} s");
+                (longest, parts) = (longest.max(length - target), parts + 1);
+            }
+        }
+    }
+    assert!(parts > 1000 && longest > -0.002, "{parts} Parts, the longest {longest} s above");
+}
+
+#[test]
 fn each_playlist_tells_how_far_the_others_are() {
     let mut rig = Rig::new(&[(VIDEO, H264), (AUDIO, AAC), (TrackId(258), AAC)]);
     rig.event(Event::Track(video(40)));
