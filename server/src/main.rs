@@ -50,16 +50,26 @@ fn serve(
 ) -> anyhow::Result<()> {
     let logging = log::init(&config.log, level)?;
     configure::report(&config.warnings);
-    runtime()?.block_on(run::run(run::Setup { config, source, roles, logging }))
+    runtime(EVENT_INTERVAL)?.block_on(run::run(run::Setup { config, source, roles, logging }))
 }
 
 fn loadtest(command: flambeau_loadtest::Command, level: Option<&str>) -> anyhow::Result<()> {
     log::init(&flambeau_config::Log::default(), level)?;
-    runtime()?.block_on(command.run())
+    runtime(TOKIO_EVENT_INTERVAL)?.block_on(command.run())
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// A Part that comes wakes all who wait for it, a thousand at a time. Whoever was answered asks for the next one at once:
+/// looked for as often as tokio does by itself, those questions are read before the last answers are written, and the
+/// p99 of the answers is a third higher (20 ms instead of 15). A thousand answers take some 10 ms of a core, and that
+/// is what a question may have to wait where workers have no rest.
+const EVENT_INTERVAL: u32 = 1024;
+/// What tokio has by itself.
+const TOKIO_EVENT_INTERVAL: u32 = 61;
+
+/// Worker threads that look for events of sockets and timers after `event_interval` tasks, or when there is no task left.
+fn runtime(event_interval: u32) -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
+        .event_interval(event_interval)
         .enable_all()
         .build()
         .context("the worker threads cannot start")
