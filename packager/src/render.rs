@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use flambeau_media::Utc;
 use flambeau_media::channel::Playlist;
-use flambeau_proto::m3u8;
+use flambeau_proto::m3u8::{self, Lines};
 
 use crate::cues::Cues;
 use crate::language;
+use crate::segment::Segment;
 use crate::window::Rendition;
 pub(crate) use manifest::{Shelves, manifest};
 
@@ -58,24 +59,33 @@ pub(crate) fn media<'a>(
         ended: terms.ended,
         ..m3u8::Media::default()
     };
+    // Without the length and the name of the Segment, which tell that it is whole.
+    let unfinished = rendition.segments.back().filter(|_| rendition.withholds_end(terms.paused));
+    let unfinished =
+        unfinished.map(|last| (last.sequence, Lines { tail: String::new(), ..last.lines.clone() }));
     let text = |skipped: usize| {
         let mut rest = listed.clone().skip(skipped).peekable();
         // What is left out may hold the init segment that the rest goes on with.
         let map = rest.peek().filter(|first| !first.tells_init).map(|first| &*first.init);
-        playlist.assemble(skipped, map, rest.map(|segment| &segment.lines))
+        playlist.assemble(skipped, map, rest.map(|segment| lines(segment, unfinished.as_ref())))
     };
     let skipped = rendition.before(skip_until);
     Playlist {
         body: text(0).into(),
         delta: (skipped > 0 && !terms.ended).then(|| text(skipped).into()),
         content_type: m3u8::CONTENT_TYPE,
-        newest: rendition.position(),
-        parts_before: rendition.segments.back().map_or(0, |last| last.parts.len() as u32),
+        newest: rendition.position(terms.paused),
+        parts_before: rendition.parts_before(terms.paused),
         hint: next.filter(|_| !terms.ended).map(|next| format!("{}/{next}", rendition.name)),
         silent: terms.paused,
         target_duration: terms.target_duration,
         created: Utc::now(),
     }
+}
+
+/// The lines of a Segment, or those that stand for it if it is the one of that number.
+fn lines<'a>(segment: &'a Segment, instead: Option<&'a (u64, Lines)>) -> &'a Lines {
+    instead.filter(|(sequence, _)| *sequence == segment.sequence).map_or(&segment.lines, |(_, lines)| lines)
 }
 
 /// How far another Rendition's Playlist has got; None: it has none yet.

@@ -97,13 +97,37 @@ impl Rendition {
         self.open.as_ref().or(self.segments.back())
     }
 
+    /// The newest Segment is whole, and the Playlist does not say so before there is a Part of the next: hls.js 1.7 misses a
+    /// Segment's last Part where it is told that the Segment is whole while it takes in the Part before, and stands for
+    /// seconds. Whoever plays whole Segments loses the length of a Part. `paused`: nobody knows when there is a next one.
+    pub(crate) fn withholds_end(&self, paused: bool) -> bool {
+        self.open.is_none() && self.goes_on && !paused && self.listed().len() > 1 && !self.ends_short()
+    }
+
+    /// RFC 8216bis 4.4.4.9: the newest Part is so short that it must be told to be the last of its Segment.
+    fn ends_short(&self) -> bool {
+        self.segments.back().is_some_and(|segment| {
+            let seconds = |part: &Part| part.duration as f64 / f64::from(segment.track.timescale());
+            segment.parts.last().is_some_and(|last| seconds(last) < 0.85 * self.part_target.as_secs_f64())
+        })
+    }
+
     /// How far its Playlist has got.
-    pub(crate) fn position(&self) -> Option<Position> {
-        match (&self.open, self.segments.back()) {
-            (Some(open), _) => Some(Position { sequence: open.sequence, parts: open.parts.len() as u32 }),
-            (None, Some(last)) => Some(Position { sequence: last.sequence + 1, parts: 0 }),
-            (None, None) => None,
-        }
+    pub(crate) fn position(&self, paused: bool) -> Option<Position> {
+        let of =
+            |segment: &Segment| Position { sequence: segment.sequence, parts: segment.parts.len() as u32 };
+        let last = match &self.open {
+            Some(open) => return Some(of(open)),
+            None => self.segments.back()?,
+        };
+        let withheld = self.withholds_end(paused);
+        Some(if withheld { of(last) } else { Position { sequence: last.sequence + 1, parts: 0 } })
+    }
+
+    /// Parts of the Segment before the one that its Playlist has got to.
+    pub(crate) fn parts_before(&self, paused: bool) -> u32 {
+        let back = usize::from(self.withholds_end(paused));
+        self.segments.iter().rev().nth(back).map_or(0, |before| before.parts.len() as u32)
     }
 
     /// The file name of the Part that comes next, where it is known to go on from what is there.

@@ -121,8 +121,10 @@ impl Follower {
             && part >= segment.parts.len().max(1)
             && !segment.parts.is_empty()
         {
-            (index, part) = (index + 1, 0);
+            // The announced Part may have been the first of the next Segment: the end of this one is told with it.
+            (index, part) = (index + 1, part - segment.parts.len());
             segment = known.segments.get(index)?;
+            self.taken = known.part_target.unwrap_or_default() * part as u32;
         } else if part > 0 && segment.parts.is_empty() {
             // Its Parts are gone from the Playlist: what was not fetched of it is left out.
             let rest = segment.duration.unwrap_or_default().saturating_sub(self.taken);

@@ -78,6 +78,19 @@ fn it_asks_for_what_comes_next_and_takes_only_what_is_new() {
 }
 
 #[test]
+fn an_announced_part_may_be_the_first_of_the_next_segment() {
+    let mut follower = Follower::new(true);
+    // All Parts of 110 are there, and its end is not told yet.
+    let text = rendered(100, 110, PARTS, 0).replace("110.10.m4s", "111.0.m4s");
+    follower.take(&text).expect("a Playlist");
+    uris(&mut follower);
+    assert_eq!(follower.hint().map(|hint| hint.uri.as_str()), Some("111.0.m4s"));
+    follower.took_hint();
+    follower.take(&rendered(100, 111, 3, 0)).expect("a Playlist");
+    assert_eq!(uris(&mut follower), ["111.1.m4s", "111.2.m4s"]);
+}
+
+#[test]
 fn a_delta_update_is_filled_from_what_is_known() {
     let mut follower = Follower::new(true);
     follower.take(&rendered(100, 110, 2, 0)).expect("a Playlist");

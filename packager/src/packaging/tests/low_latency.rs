@@ -194,6 +194,63 @@ pub(super) fn report(rig: &Rig, path: &str, other: &str) -> ((u64, u64), Positio
 }
 
 #[test]
+fn that_a_segment_is_whole_is_told_with_the_first_part_of_the_next() {
+    let mut rig = two_tracks();
+    rig.run(9, &[VIDEO, AUDIO]);
+    while !rig.rendition(VIDEO).withholds_end(false) {
+        rig.frame(&[VIDEO, AUDIO]);
+    }
+    let last = rig.rendition(VIDEO).segments.back().expect("a Segment");
+    let (number, parts) = (last.place.number, last.parts.len() as u32);
+    let told = |rig: &Rig| rig.text(VIDEO_PLAYLIST).contains(&format!("\n{number}.m4s\n"));
+    let playlist = &rig.playlists[VIDEO_PLAYLIST];
+    assert!(!told(&rig) && rig.text(VIDEO_PLAYLIST).contains(&format!("{number}.{}.m4s", parts - 1)));
+    assert_eq!(playlist.newest.map(|newest| newest.parts), Some(parts));
+    // The Part that comes is hinted at all the same: the end of the Segment may come before it.
+    let hint = |rig: &Rig, part: u32| {
+        rig.text(VIDEO_PLAYLIST).contains(&format!("URI=\"{}.{part}.m4s\"\n", number + 1))
+    };
+    assert!(hint(&rig, 0));
+    assert_eq!(playlist.hint, Some(format!("v256/{}.0.m4s", number + 1)));
+    (0..6).for_each(|_| rig.frame(&[VIDEO, AUDIO]));
+    let playlist = &rig.playlists[VIDEO_PLAYLIST];
+    assert!(told(&rig) && playlist.parts_before == parts);
+    assert!(hint(&rig, 1));
+    assert_eq!(playlist.newest.map(|newest| newest.parts), Some(1));
+    // Nor is it kept back where nothing comes.
+    while !rig.rendition(VIDEO).withholds_end(false) {
+        rig.frame(&[VIDEO, AUDIO]);
+    }
+    let change = rig.packaging.pause();
+    rig.apply(change);
+    let number = rig.rendition(VIDEO).segments.back().expect("a Segment").place.number;
+    assert!(rig.text(VIDEO_PLAYLIST).contains(&format!("\n{number}.m4s\n")));
+}
+
+#[test]
+fn a_short_part_is_told_to_be_the_last_at_once() {
+    let (mut short, mut long) = (0, 0);
+    let mut rig = two_tracks();
+    rig.run(9, &[VIDEO, AUDIO]);
+    for gop in [50, 52, 41, 58] {
+        rig.gop = gop;
+        for _ in 0..200 {
+            rig.frame(&[VIDEO, AUDIO]);
+            let rendition = rig.rendition(VIDEO);
+            let last = rendition.segments.back().expect("a Segment");
+            let seconds = last.parts.last().expect("a Part").duration as f64 / 90_000.0;
+            let is_short = seconds < 0.85 * rendition.part_target.as_secs_f64();
+            let told = rig.text(VIDEO_PLAYLIST).contains(&format!("\n{}.m4s\n", last.place.number));
+            if rendition.open.is_none() {
+                assert_eq!(told, is_short, "{seconds}");
+                *(if is_short { &mut short } else { &mut long }) += 1;
+            }
+        }
+    }
+    assert!(short > 0 && long > 0, "{short} short and {long} long");
+}
+
+#[test]
 fn the_numbers_of_the_manifest_tell_the_time_of_each_segment() {
     for phase in [0, 300_000, 1_000_000, 1_700_000] {
         let mut rig = two_tracks();
