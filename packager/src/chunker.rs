@@ -7,7 +7,7 @@ use flambeau_media::{Track, Utc};
 use flambeau_proto::isobmff::{EventMessage, Fragment, FragmentSample};
 
 use crate::clock;
-use crate::segment::PART_SLACK;
+use crate::segment::{PART_SHARE_MIN, PART_SLACK};
 
 /// Most Samples of a Part, whatever their times say.
 const PART_SAMPLES_MAX: usize = 512;
@@ -264,8 +264,7 @@ impl Chunker {
     fn is_even(&self) -> bool {
         let (frame, frames) = (self.frame_ticks(), self.asked() / self.frame_ticks());
         let shortest = frames.floor() * frame / f64::from(self.timescale);
-        // RFC 8216bis 4.4.4.9: no Part but a Segment's last is under 85 percent of the target.
-        self.counted && shortest >= 0.85 * self.told((frames.ceil() * frame) as u64).as_secs_f64()
+        self.counted && shortest >= PART_SHARE_MIN * self.told((frames.ceil() * frame) as u64).as_secs_f64()
     }
 
     /// Ticks of the length asked for.

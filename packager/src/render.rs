@@ -60,7 +60,7 @@ pub(crate) fn media<'a>(
         ..m3u8::Media::default()
     };
     // Without the length and the name of the Segment, which tell that it is whole.
-    let unfinished = rendition.segments.back().filter(|_| rendition.withholds_end(terms.paused));
+    let unfinished = rendition.segments.back().filter(|_| rendition.withholds_end());
     let unfinished =
         unfinished.map(|last| (last.sequence, Lines { tail: String::new(), ..last.lines.clone() }));
     let text = |skipped: usize| {
@@ -74,8 +74,8 @@ pub(crate) fn media<'a>(
         body: text(0).into(),
         delta: (skipped > 0 && !terms.ended).then(|| text(skipped).into()),
         content_type: m3u8::CONTENT_TYPE,
-        newest: rendition.position(terms.paused),
-        parts_before: rendition.parts_before(terms.paused),
+        newest: rendition.position(),
+        parts_before: rendition.parts_before(),
         hint: next.filter(|_| !terms.ended).map(|next| format!("{}/{next}", rendition.name)),
         silent: terms.paused,
         target_duration: terms.target_duration,

@@ -19,6 +19,9 @@ pub(crate) const TAILS: u64 = 6;
 /// frame: a viewer who came in within a Segment would wait for the next.
 pub(crate) const PART_SLACK: Duration = Duration::from_micros(2);
 
+/// RFC 8216bis 4.4.4.9: no Part but a Segment's last is under this share of the target.
+pub(crate) const PART_SHARE_MIN: f64 = 0.85;
+
 /// Where a Segment belongs: the same for all Renditions of a Channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -238,6 +241,12 @@ impl Segment {
 
     pub(crate) fn duration(&self) -> Duration {
         length(self.ticks, self.track.timescale())
+    }
+
+    /// Its newest Part is so short that it must be told to be the last: see [`PART_SHARE_MIN`].
+    pub(crate) fn ends_short(&self, part_target: Duration) -> bool {
+        let last = self.parts.last().map(|last| length(last.duration, self.track.timescale()));
+        last.is_some_and(|last| last < part_target.mul_f64(PART_SHARE_MIN))
     }
 }
 

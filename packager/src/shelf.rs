@@ -193,6 +193,7 @@ impl Shelf {
     /// The source is silent: until the next Part nobody is to wait for one.
     pub(crate) fn pause(&mut self) {
         if !std::mem::replace(&mut self.terms.paused, true) {
+            self.renditions.values_mut().for_each(Rendition::tell_end);
             self.changed.extend(self.renditions.keys());
             self.manifest_due = true;
         }
@@ -203,13 +204,15 @@ impl Shelf {
         let Some(rendition) = self.renditions.get_mut(&id) else { return };
         // RFC 8216bis 4.4.3.1: rounded, it is no longer than the target.
         let told_max = self.terms.target_duration + Duration::from_millis(499);
-        let Some(duration) = rendition.complete(end, self.away, told_max, &mut self.change) else { return };
+        let duration = rendition.complete(end, self.away, told_max, &mut self.change);
+        // Also where there was none: whether something goes on from what is there is told too.
+        self.changed.insert(id);
+        let Some(duration) = duration else { return };
         if let Some(finished) = &mut self.finished {
             finished.extend(rendition.finished(&self.change));
         }
         self.stats.segments += 1;
         self.segment_completed = true;
-        self.changed.insert(id);
         // RFC 8216bis 4.4.3.1: no EXTINF is above it. It cannot be known beforehand how far apart an encoder
         // puts its key frames, so it grows with the first Segment that is too long, in all Renditions.
         let rounded = Duration::from_secs(rounded_seconds(duration));

@@ -40,6 +40,10 @@ pub(crate) struct Rendition {
     listed_from: usize,
     /// What follows the newest finished Segment is known to go on from it.
     goes_on: bool,
+    /// That the newest finished Segment is whole is told with the first Part of the next. hls.js 1.7 misses a Segment's last
+    /// Part where it is told so while it takes in the Part before, and stands for seconds. Whoever plays whole Segments
+    /// loses the length of a Part.
+    end_withheld: bool,
     /// Numbers of the Segments that can be taken while they are made.
     growing: Vec<u64>,
     /// Numbers of Segments of nothing, oldest first: what a client that goes by the numbers may ask for meanwhile.
@@ -67,6 +71,7 @@ impl Rendition {
             content_type,
             listed_from: 0,
             goes_on: false,
+            end_withheld: false,
             growing: Vec::new(),
             tails: VecDeque::new(),
             held: VecDeque::new(),
@@ -97,36 +102,31 @@ impl Rendition {
         self.open.as_ref().or(self.segments.back())
     }
 
-    /// The newest Segment is whole, and the Playlist does not say so before there is a Part of the next: hls.js 1.7 misses a
-    /// Segment's last Part where it is told that the Segment is whole while it takes in the Part before, and stands for
-    /// seconds. Whoever plays whole Segments loses the length of a Part. `paused`: nobody knows when there is a next one.
-    pub(crate) fn withholds_end(&self, paused: bool) -> bool {
-        self.open.is_none() && self.goes_on && !paused && self.listed().len() > 1 && !self.ends_short()
+    /// The newest Segment is whole, and its Playlist does not say so before there is a Part of the next.
+    pub(crate) fn withholds_end(&self) -> bool {
+        self.end_withheld && self.open.is_none()
     }
 
-    /// RFC 8216bis 4.4.4.9: the newest Part is so short that it must be told to be the last of its Segment.
-    fn ends_short(&self) -> bool {
-        self.segments.back().is_some_and(|segment| {
-            let seconds = |part: &Part| part.duration as f64 / f64::from(segment.track.timescale());
-            segment.parts.last().is_some_and(|last| seconds(last) < 0.85 * self.part_target.as_secs_f64())
-        })
+    /// Nobody knows when there is a Part of the next Segment: that the newest is whole is told now, and stays told.
+    pub(crate) fn tell_end(&mut self) {
+        self.end_withheld = false;
     }
 
     /// How far its Playlist has got.
-    pub(crate) fn position(&self, paused: bool) -> Option<Position> {
+    pub(crate) fn position(&self) -> Option<Position> {
         let of =
             |segment: &Segment| Position { sequence: segment.sequence, parts: segment.parts.len() as u32 };
-        let last = match &self.open {
-            Some(open) => return Some(of(open)),
-            None => self.segments.back()?,
-        };
-        let withheld = self.withholds_end(paused);
-        Some(if withheld { of(last) } else { Position { sequence: last.sequence + 1, parts: 0 } })
+        match (&self.open, self.segments.back()) {
+            (Some(open), _) => Some(of(open)),
+            (None, Some(last)) if self.withholds_end() => Some(of(last)),
+            (None, Some(last)) => Some(Position { sequence: last.sequence + 1, parts: 0 }),
+            (None, None) => None,
+        }
     }
 
     /// Parts of the Segment before the one that its Playlist has got to.
-    pub(crate) fn parts_before(&self, paused: bool) -> u32 {
-        let back = usize::from(self.withholds_end(paused));
+    pub(crate) fn parts_before(&self) -> u32 {
+        let back = usize::from(self.withholds_end());
         self.segments.iter().rev().nth(back).map_or(0, |before| before.parts.len() as u32)
     }
 
@@ -231,11 +231,14 @@ impl Rendition {
                 change.objects.push((self.path(&file), object.clone()));
             }
             self.stop_growing(|number| number == open.place.number, change);
+            let short = open.ends_short(self.part_target);
             self.list(open);
             self.goes_on = goes_on;
+            self.end_withheld = !short && self.listed().len() > 1;
         }
         if !goes_on {
             self.goes_on = false;
+            self.tell_end();
             if !away {
                 self.end_in_tails(change);
             }

@@ -197,7 +197,7 @@ pub(super) fn report(rig: &Rig, path: &str, other: &str) -> ((u64, u64), Positio
 fn that_a_segment_is_whole_is_told_with_the_first_part_of_the_next() {
     let mut rig = two_tracks();
     rig.run(9, &[VIDEO, AUDIO]);
-    while !rig.rendition(VIDEO).withholds_end(false) {
+    while !rig.rendition(VIDEO).withholds_end() {
         rig.frame(&[VIDEO, AUDIO]);
     }
     let last = rig.rendition(VIDEO).segments.back().expect("a Segment");
@@ -218,13 +218,32 @@ fn that_a_segment_is_whole_is_told_with_the_first_part_of_the_next() {
     assert!(hint(&rig, 1));
     assert_eq!(playlist.newest.map(|newest| newest.parts), Some(1));
     // Nor is it kept back where nothing comes.
-    while !rig.rendition(VIDEO).withholds_end(false) {
+    while !rig.rendition(VIDEO).withholds_end() {
         rig.frame(&[VIDEO, AUDIO]);
     }
     let change = rig.packaging.pause();
     rig.apply(change);
     let number = rig.rendition(VIDEO).segments.back().expect("a Segment").place.number;
     assert!(rig.text(VIDEO_PLAYLIST).contains(&format!("\n{number}.m4s\n")));
+}
+
+#[test]
+fn what_a_playlist_has_told_is_not_taken_back_when_a_silent_source_goes_on() {
+    for frames in 0..55 {
+        let mut rig = two_tracks();
+        rig.run(9, &[VIDEO, AUDIO]);
+        (0..frames).for_each(|_| rig.frame(&[VIDEO, AUDIO]));
+        let change = rig.packaging.pause();
+        rig.apply(change);
+        let told = |rig: &Rig| [VIDEO_PLAYLIST, "a257/index.m3u8"].map(|path| rig.playlists[path].newest);
+        let mut before = told(&rig);
+        for _ in 0..20 {
+            rig.frame(&[VIDEO, AUDIO]);
+            let now = told(&rig);
+            assert!(now[0] >= before[0] && now[1] >= before[1], "{frames}: {before:?}, then {now:?}");
+            before = now;
+        }
+    }
 }
 
 #[test]
